@@ -12,7 +12,7 @@ class UserError(Exception):
 
 
 def command(main: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a command's `main`: a UserError becomes one paragraph on stderr and exit code 2, without a traceback."""
+    """Wrap a command's `main`: a UserError becomes one paragraph on stderr and exit code 2, no traceback."""
 
     @functools.wraps(main)
     def run(*args: object, **kwargs: object) -> None:

@@ -14,7 +14,7 @@ from idc.errors import UserError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it over `path` when the block ends well, remove it otherwise.
+    """Give a temporary path beside `path`, renamed over `path` if the block ends well, else removed.
 
     Raises UserError when the disk is full, naming the file; what stood at `path` before is untouched.
     """

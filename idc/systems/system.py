@@ -36,7 +36,7 @@ class System(nn.Module, ABC):
     def build(
         cls, config: Any, vocabulary: Vocabulary, grid_shape: tuple[int, int, int], max_words: int
     ) -> System:
-        """A fresh system for grids of shape (C, H, W) and captions of at most `max_words` ids, START and END included."""
+        """A fresh system for grids (C, H, W) and captions of at most `max_words` ids with START and END."""
 
     def stages(self) -> tuple[Stage, ...]:
         """The phases of training, in order."""

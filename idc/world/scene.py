@@ -80,7 +80,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Triple:
-    """One scene's three pictures: `default` (before), `semantic` (after a change), `nonsemantic` (distractor).
+    """Three pictures of a scene: `default` (before), `semantic` (after a change), `nonsemantic` (distractor).
 
     The distractor shows `default` again from `nonsemantic_view`. `sentences` describe the change,
     `reversed_sentences` the same change from semantic to default, `no_change_sentences` the distractor.

@@ -1,0 +1,33 @@
+# Every target is a few lines that anyone could type; README.md lists the same steps for systems without make.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+UV     := 0.13.8
+# Extra flags for uv, e.g. UV_FLAGS=--torch-backend=cpu for the smaller CPU build of torch on Linux.
+UV_FLAGS ?=
+
+.PHONY: demo test lint bundled clean
+
+demo: $(READY)
+	$(PY) -m idc.demo
+
+test: $(READY)
+	$(PY) -m pytest -n 2
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+$(READY): requirements.txt requirements.lock build-constraints.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit('error: Python ' + sys.version.split()[0] + ' is too old; install 3.10 or newer, or name one: make PYTHON=python3.11')"
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	$(PY) -m uv pip install --python $(PY) --compile-bytecode --build-constraints build-constraints.txt -c requirements.lock -r requirements.txt -e . $(UV_FLAGS)
+	$(PY) -m compileall -q idc
+	$(PY) -m idc.backbones.versions
+	touch $(READY)
+
+clean:
+	rm -rf runs data build dist
