@@ -24,6 +24,11 @@ WEIGHTS = Path(__file__).parent.parent / "assets" / "backbone_rendered.safetenso
 INPUT_SIZE = 112  # both sides; the picture is squashed, as the published features squash to 224
 
 
+def squash(image: Image.Image) -> np.ndarray:
+    """(112, 112, 3) uint8: both sides forced, each pixel the mean of those it covers."""
+    return np.array(image.convert("RGB").resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BOX))
+
+
 class Residual(nn.Module):
     """x + two 3x3 convolutions of x, the second one dilated to look further."""
 
@@ -75,9 +80,7 @@ class RenderedBackbone(Backbone):
 
     def preprocess(self, image: Image.Image) -> Float[Tensor, "3 h w"]:
         """Squash to 112 x 112, scale to [-1, 1]."""
-        squashed = image.convert("RGB").resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BOX)
-        pixels = torch.from_numpy(np.array(squashed)).permute(2, 0, 1)
-        return pixels.float() / 127.5 - 1.0
+        return torch.from_numpy(squash(image)).permute(2, 0, 1).float() / 127.5 - 1.0
 
     def cells(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C Y X"]:
         """The grid at full resolution, before cells are stacked."""

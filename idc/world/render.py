@@ -1,0 +1,274 @@
+"""From a scene and a view to pixels: physically based, with Mitsuba 3 (Jakob et al. 2022).
+
+`scalar_rgb` on one thread: one process per core scales, and the same scene, view and seed give the same
+bits. Few samples per pixel are enough because Open Image Denoise cleans the picture (`mitsuba-oidn`);
+without it the picture is taken with more samples instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import logging
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idc.world.scene import Object, Scene, View
+
+SIZE = (160, 120)  # width, height
+SAMPLES = 6  # per pixel, when denoised
+RAW_SAMPLES = 64  # per pixel, without a denoiser
+FIELD_OF_VIEW = 36.0  # degrees, horizontal
+VISIBLE = 0.0025  # an object counts as visible from this share of the picture on (12 of 80 x 60 pixels)
+MASK_SIZE = (80, 60)
+
+COLOR = {  # linear RGB reflectance
+    "gray": (0.09, 0.09, 0.09),
+    "red": (0.52, 0.025, 0.025),
+    "blue": (0.03, 0.08, 0.62),
+    "green": (0.02, 0.25, 0.03),
+    "brown": (0.16, 0.06, 0.02),
+    "purple": (0.26, 0.03, 0.42),
+    "cyan": (0.04, 0.50, 0.55),
+    "yellow": (0.80, 0.58, 0.02),
+}
+
+log = logging.getLogger(__name__)
+
+
+def denoiser_available() -> bool:
+    """Whether the denoiser's package is installed."""
+    return importlib.util.find_spec("mitsuba_oidn") is not None
+
+
+@functools.cache
+def mitsuba() -> Any:
+    """Mitsuba with its variant set, on one thread."""
+    import drjit
+    import mitsuba as mi
+
+    mi.set_variant("scalar_rgb")
+    mi.set_log_level(mi.LogLevel.Warn)
+    drjit.set_thread_count(1)
+    return mi
+
+
+@functools.cache
+def cube_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process, removed when it ends."""
+    return tempfile.TemporaryDirectory(prefix="idc-cube-")
+
+
+@functools.cache
+def cube_file(bevel: float = 0.09, steps: int = 4) -> Path:
+    """A PLY file of the cube [-1, 1]^3 with edges rounded by `bevel`.
+
+    Every face is a grid; a point of it is pulled to the inner cube and pushed out again along the normal.
+    """
+    line = np.concatenate([np.linspace(-1, -1 + bevel, steps), np.linspace(1 - bevel, 1, steps)])
+    n = len(line)
+    u, v = (axis.ravel() for axis in np.meshgrid(line, line, indexing="ij"))
+    row, column = (axis.ravel() for axis in np.meshgrid(np.arange(n - 1), np.arange(n - 1), indexing="ij"))
+    corner = row * n + column
+    quads = np.stack([corner, corner + n, corner + n + 1, corner + 1], axis=1)
+    outer, faces = np.empty((6 * n * n, 3)), []
+    for face in range(6):
+        axis, positive = divmod(face, 2)
+        rows = slice(face * n * n, (face + 1) * n * n)
+        outer[rows, axis] = 1.0 if positive else -1.0
+        outer[rows, (axis + 1) % 3] = u
+        outer[rows, (axis + 2) % 3] = v
+        faces.append((quads if positive else quads[:, ::-1]) + face * n * n)
+    inner = np.clip(outer, -1 + bevel, 1 - bevel)
+    normals = outer - inner
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    vertices = np.concatenate([inner + bevel * normals, normals], axis=1)
+    quad = np.concatenate(faces)
+    triangles = np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
+
+    lines = ["ply", "format ascii 1.0", f"element vertex {len(vertices)}"]
+    lines += [f"property float {name}" for name in ("x", "y", "z", "nx", "ny", "nz")]
+    lines += [f"element face {len(triangles)}", "property list uchar int vertex_index", "end_header"]
+    lines += [" ".join(f"{value:.6f}" for value in vertex) for vertex in vertices]
+    lines += [" ".join(map(str, (3, *triangle))) for triangle in triangles]
+    path = Path(cube_folder().name) / "cube.ply"
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    return path
+
+
+def bsdf(thing: Object) -> dict[str, Any]:
+    """How an object's surface scatters light: matte plastic-like rubber, or tinted rough metal."""
+    tint = {"type": "rgb", "value": list(COLOR[thing.color])}
+    if thing.material == "rubber":
+        return {"type": "diffuse", "reflectance": tint}
+    # Schlick-like tint: a metal's colour is its reflectance; lifted so that dark colours stay readable.
+    bright = [min(1.0, 0.12 + 1.25 * c) for c in COLOR[thing.color]]
+    return {
+        "type": "roughconductor",
+        "material": "none",
+        "specular_reflectance": {"type": "rgb", "value": bright},
+        "distribution": "ggx",
+        "alpha": 0.09,
+    }
+
+
+def shapes(index: int, thing: Object) -> dict[str, Any]:
+    """The Mitsuba shapes of object `index`, standing on z = 0; their names begin with `object<index>_`."""
+    mi = mitsuba()
+    transform = mi.ScalarTransform4f
+    x, y = thing.position
+    r = thing.radius
+    surface = bsdf(thing)
+    name = f"object{index}_"
+    if thing.shape == "sphere":
+        return {name: {"type": "sphere", "center": [x, y, r], "radius": r, "bsdf": surface}}
+    if thing.shape == "cylinder":
+        disk = {"type": "disk", "bsdf": surface}
+        lid = transform().translate([x, y, 2 * r]).scale([r, r, 1])
+        return {
+            name + "side": {"type": "cylinder", "p0": [x, y, 0], "p1": [x, y, 2 * r], "radius": r, "bsdf": surface},
+            name + "lid": {**disk, "to_world": lid},
+        }
+    half = r / math.sqrt(2)  # CLEVR's cubes: the diagonal, not the side, is the diameter
+    placed = transform().translate([x, y, half]).rotate([0, 0, 1], thing.rotation).scale(half)
+    return {name: {"type": "ply", "filename": str(cube_file()), "to_world": placed, "bsdf": surface}}
+
+
+def camera(view: View, size: tuple[int, int], samples: int) -> dict[str, Any]:
+    """A pinhole camera at `view.camera` that looks at `view.target`."""
+    mi = mitsuba()
+    return {
+        "type": "perspective",
+        "fov": FIELD_OF_VIEW,
+        "fov_axis": "x",
+        "to_world": mi.ScalarTransform4f().look_at(
+            origin=list(view.camera), target=list(view.target), up=[0, 0, 1]
+        ),
+        "film": {
+            "type": "hdrfilm",
+            "width": size[0],
+            "height": size[1],
+            "rfilter": {"type": "box"},
+            "pixel_format": "rgb",
+        },
+        "sampler": {"type": "independent", "sample_count": samples},
+    }
+
+
+LAMPS = ((0.8, 62.0), (1.6, 2.2), (1.2, 5.0))  # key, fill, back: half side (world units) and radiance
+
+
+def world(scene: Scene, view: View, integrator: dict[str, Any], sensor: dict[str, Any]) -> Any:
+    """The Mitsuba scene: ground, dim sky, three area lights, objects.
+
+    Loaded without merging and in order: otherwise shapes lose their names and two loads of one
+    dictionary render different pixels.
+    """
+    mi = mitsuba()
+    transform = mi.ScalarTransform4f
+    parts: dict[str, Any] = {
+        "type": "scene",
+        "integrator": integrator,
+        "sensor": sensor,
+        "ground": {
+            "type": "rectangle",
+            "to_world": transform().scale([60, 60, 1]),
+            "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": [0.55, 0.55, 0.54]}},
+        },
+        "sky": {"type": "constant", "radiance": {"type": "rgb", "value": [0.15, 0.155, 0.17]}},
+    }
+    for index, (position, (half, radiance)) in enumerate(zip(view.lights, LAMPS, strict=True)):
+        parts[f"lamp{index}"] = {
+            "type": "rectangle",
+            "to_world": transform()
+            .look_at(origin=list(position), target=[0, 0, 0], up=[0.1, 0.2, 1])
+            .scale([half, half, 1]),
+            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": radiance}},
+        }
+    for index, thing in enumerate(scene.objects):
+        parts.update(shapes(index, thing))
+    return mi.load_dict(parts, parallel=False, optimize=False)
+
+
+def srgb(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Linear light to display values: clip, IEC 61966-2-1 transfer curve, 8 bits."""
+    clipped = np.clip(linear, 0, 1)
+    curved = np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
+    return (curved * 255 + 0.5).astype(np.uint8)
+
+
+def render(
+    scene: Scene,
+    view: View,
+    *,
+    size: tuple[int, int] = SIZE,
+    samples: int | None = None,
+    denoise: bool | None = None,
+    seed: int = 0,
+) -> NDArray[np.uint8]:
+    """A picture of the scene, (height, width, 3) sRGB bytes.
+
+    size: (width, height) in pixels. samples: paths per pixel; None takes 6 with the denoiser, 64 without.
+    denoise: None denoises where `mitsuba-oidn` is installed. seed: of the pixel noise only.
+    """
+    mi = mitsuba()
+    if denoise is None:
+        denoise = denoiser_available()
+        if not denoise:
+            log.warning("mitsuba-oidn is not installed: rendering raw, with %d samples", samples or RAW_SAMPLES)
+    count = samples or (SAMPLES if denoise else RAW_SAMPLES)
+    integrator = {"type": "path", "max_depth": 3, "hide_emitters": True}
+    placed = world(scene, view, integrator, camera(view, size, count))
+    linear = np.array(mi.render(placed, seed=seed, spp=count), dtype=np.float32)
+    if denoise:
+        import mitsuba_oidn
+
+        device, quality = denoise_device(), mitsuba_oidn.Quality.Fast
+        linear = np.asarray(mitsuba_oidn.denoise(np.minimum(linear, 4.0), hdr=True, device=device, quality=quality))
+    return srgb(linear)
+
+
+@functools.cache
+def denoise_device() -> Any:
+    """The denoiser on the processor, whatever else the machine has: the same bits everywhere it can be."""
+    import mitsuba_oidn
+
+    mitsuba()  # the thread count is set before the denoiser starts
+    return mitsuba_oidn.Device(mitsuba_oidn.DeviceType.CPU)
+
+
+@functools.lru_cache(maxsize=8)
+def instance_mask(scene: Scene, view: View, *, size: tuple[int, int] = MASK_SIZE) -> NDArray[np.uint8]:
+    """Which object each pixel shows, (height, width): 0 for ground and sky, i + 1 for object i.
+
+    Read from an identity buffer of the renderer, one ray a pixel; the last few are remembered.
+    """
+    mi = mitsuba()
+    placed = world(scene, view, {"type": "aov", "aovs": "id:shape_index"}, camera(view, size, 1))
+    lookup = np.zeros(len(placed.shapes()) + 1, dtype=np.uint8)
+    for number, shape in enumerate(placed.shapes()):
+        if shape.id().startswith("object"):
+            lookup[number] = int(shape.id().removeprefix("object").split("_")[0]) + 1
+    identity = np.array(mi.render(placed, seed=0, spp=1))[..., -1]
+    valid = np.isfinite(identity) & (identity >= 0) & (identity < len(lookup))
+    return lookup[np.where(valid, identity, len(lookup) - 1).astype(np.int64)]
+
+
+def visible(scene: Scene, view: View, minimum: float = VISIBLE) -> bool:
+    """Whether every object covers at least the share `minimum` of the picture."""
+    mask = instance_mask(scene, view)
+    counts = np.bincount(mask.ravel(), minlength=len(scene.objects) + 1)[1:]
+    return bool((counts >= minimum * mask.size).all())
+
+
+def box(mask: NDArray[np.uint8], index: int) -> tuple[int, int, int, int] | None:
+    """The bounding box (x, y, width, height) of object `index` in pixels of the mask; None if not seen."""
+    ys, xs = np.nonzero(mask == index + 1)
+    if len(xs) == 0:
+        return None
+    return (int(xs.min()), int(ys.min()), int(xs.max() - xs.min() + 1), int(ys.max() - ys.min() + 1))
