@@ -22,14 +22,20 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the world")
     parser.add_argument("--scenes", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=whole_numbers, default=(160, 120), metavar="WxH", help="pixels (160x120)")
+    parser.add_argument(
+        "--size", type=whole_numbers, default=(160, 120), metavar="WxH", help="pixels (160x120)"
+    )
     parser.add_argument("--samples", type=int, help=f"per pixel ({SAMPLES} denoised, {RAW_SAMPLES} raw)")
     parser.add_argument("--raw", action="store_true", help="do not denoise")
-    parser.add_argument("--splits", type=whole_numbers, metavar="TRAIN,VAL,TEST", help="scenes in each (8 : 1 : 1)")
+    parser.add_argument(
+        "--splits", type=whole_numbers, metavar="TRAIN,VAL,TEST", help="scenes in each (8 : 1 : 1)"
+    )
     parser.add_argument("--masks", action="store_true", help="write instance masks, too")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes on this machine")
     parser.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, instead of processes here")

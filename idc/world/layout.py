@@ -40,7 +40,7 @@ class Settings:
 
 
 def picture_name(kind: str, index: int) -> str:
-    """"CLEVR_default_000012.png" for kind "default" and scene 12."""
+    """ "CLEVR_default_000012.png" for kind "default" and scene 12."""
     return f"CLEVR_{kind}_{index:06d}.png"
 
 
@@ -137,14 +137,14 @@ def split_ids(count: int, sizes: list[int], seed: int) -> dict[str, list[int]]:
     Raises UserError when the sizes do not add up to `count`.
     """
     if sum(sizes) != count or len(sizes) != 3:
-        raise UserError(f"--splits {','.join(map(str, sizes))} must be three numbers that add up to {count} scenes.")
+        raise UserError(
+            f"--splits {','.join(map(str, sizes))} must be three numbers that add up to {count} scenes."
+        )
     width = len(CHANGE_TYPES)
     blocks = np.random.default_rng((seed, 5)).permutation(-(-count // width))
     order = [i for block in blocks for i in range(block * width, (block + 1) * width) if i < count]
     edges = np.cumsum([0, *sizes])
-    return {
-        name: sorted(order[edges[k] : edges[k + 1]]) for k, name in enumerate(("train", "val", "test"))
-    }
+    return {name: sorted(order[edges[k] : edges[k + 1]]) for k, name in enumerate(("train", "val", "test"))}
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -199,9 +199,10 @@ def render_world(
     journal = root / "scenes.journal.jsonl"
     records = {i: record for i, record in read_journal(journal).items() if i < count}
     todo = iter([i for i in range(count) if i not in records])
-    with tqdm(total=count, initial=len(records), desc="rendering", unit="scene") as progress, executor(
-        workers, dask
-    ) as (pool, ahead):
+    with (
+        tqdm(total=count, initial=len(records), desc="rendering", unit="scene") as progress,
+        executor(workers, dask) as (pool, ahead),
+    ):
         under_way: set[Future[tuple[dict[str, Any], dict[str, bytes]]]] = set()
         while True:
             while len(under_way) < ahead and (index := next(todo, None)) is not None:

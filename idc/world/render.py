@@ -131,7 +131,13 @@ def shapes(index: int, thing: Object) -> dict[str, Any]:
         disk = {"type": "disk", "bsdf": surface}
         lid = transform().translate([x, y, 2 * r]).scale([r, r, 1])
         return {
-            name + "side": {"type": "cylinder", "p0": [x, y, 0], "p1": [x, y, 2 * r], "radius": r, "bsdf": surface},
+            name + "side": {
+                "type": "cylinder",
+                "p0": [x, y, 0],
+                "p1": [x, y, 2 * r],
+                "radius": r,
+                "bsdf": surface,
+            },
             name + "lid": {**disk, "to_world": lid},
         }
     half = r / math.sqrt(2)  # CLEVR's cubes: the diagonal, not the side, is the diameter
@@ -220,7 +226,9 @@ def render(
     if denoise is None:
         denoise = denoiser_available()
         if not denoise:
-            log.warning("mitsuba-oidn is not installed: rendering raw, with %d samples", samples or RAW_SAMPLES)
+            log.warning(
+                "mitsuba-oidn is not installed: rendering raw, with %d samples", samples or RAW_SAMPLES
+            )
     count = samples or (SAMPLES if denoise else RAW_SAMPLES)
     integrator = {"type": "path", "max_depth": 3, "hide_emitters": True}
     placed = world(scene, view, integrator, camera(view, size, count))
@@ -229,7 +237,9 @@ def render(
         import mitsuba_oidn
 
         device, quality = denoise_device(), mitsuba_oidn.Quality.Fast
-        linear = np.asarray(mitsuba_oidn.denoise(np.minimum(linear, 4.0), hdr=True, device=device, quality=quality))
+        linear = np.asarray(
+            mitsuba_oidn.denoise(np.minimum(linear, 4.0), hdr=True, device=device, quality=quality)
+        )
     return srgb(linear)
 
 

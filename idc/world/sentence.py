@@ -103,9 +103,7 @@ def refer(rng: np.random.Generator, thing: Object, scene: Scene, view: View) -> 
     return f"{phrase} that is {words[rng.integers(len(words))]} {describe(rng, other)}"
 
 
-def change_sentence(
-    rng: np.random.Generator, before: Scene, after: Scene, change: Change, view: View
-) -> str:
+def change_sentence(rng: np.random.Generator, before: Scene, after: Scene, change: Change, view: View) -> str:
     """One true sentence about the change; relations are seen from `view`."""
     source, index = (after, change.after) if change.type == "add" else (before, change.before)
     assert index is not None

@@ -97,7 +97,9 @@ def triple_to_dict(triple: Triple) -> dict[str, Any]:
 
 
 def scene_from_dict(record: dict[str, Any]) -> Scene:
-    return Scene(tuple(Object(**{**thing, "position": tuple(thing["position"])}) for thing in record["objects"]))
+    return Scene(
+        tuple(Object(**{**thing, "position": tuple(thing["position"])}) for thing in record["objects"])
+    )
 
 
 def view_from_dict(record: dict[str, Any]) -> View:

@@ -1,0 +1,48 @@
+"""Named batches: what flows from a data set to a system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """B picture pairs as grids, each with one caption.
+
+    before, after: (B, C, H, W) grids. words: (B, L) token ids, START … END, padded with 0.
+    image_ids: B names, "000002.png" for a change pair and "000002.png_n" for a no-change pair.
+    """
+
+    before: Float[Tensor, "B C H W"]
+    after: Float[Tensor, "B C H W"]
+    words: Int[Tensor, "B L"]
+    image_ids: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> Pairs:
+        moved = {
+            field.name: value.to(device, non_blocking=True)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return replace(self, **moved)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The two passes of a training step: pairs with a real change and pairs with none."""
+
+    change: Pairs
+    no_change: Pairs
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(self.change.to(device), self.no_change.to(device))
+
+    def __len__(self) -> int:
+        return len(self.change)
