@@ -1,0 +1,130 @@
+"""A transformer decoder that turns difference tokens into words, as released with SCORER."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from idc.captioner.cache import LayerCache
+from idc.pieces.attention import CrossAttention, SelfAttention, causal_mask
+from idc.pieces.positions import sinusoidal_encoding
+
+
+class DecoderLayer(nn.Module):
+    """Words look at earlier words, then at the picture, then think.
+
+    a = LN(x + SelfAttention(x)),  c = LN(a + CrossAttention(a, picture)),  h = gelu(W_1 c)
+    out = LN(Dropout(W_2 h) + h)
+
+    The last residual goes around h, not around c, as in the released code.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float):
+        super().__init__()
+        self.self_attention = SelfAttention(dim, heads, dropout)
+        self.self_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.cross_attention = CrossAttention(dim, heads, dropout)
+        self.cross_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.hidden = nn.Linear(dim, dim)
+        self.output = nn.Linear(dim, dim)
+        self.output_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.dropout = nn.Dropout(dropout)
+
+    def think(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        hidden = F.gelu(self.hidden(x))
+        return self.output_norm(self.dropout(self.output(hidden)) + hidden)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B L D"],
+        picture: Float[Tensor, "B N D"],
+        mask: Bool[Tensor, "B 1 L L"],
+    ) -> Float[Tensor, "B L D"]:
+        x = self.self_norm(x + self.self_attention(x, mask))
+        context, _ = self.cross_attention(x, picture)
+        return self.think(self.cross_norm(x + context))
+
+    def remember(self, picture: Float[Tensor, "B N D"]) -> LayerCache:
+        """A cache that knows the picture and no word yet."""
+        cross, batch, dim = self.cross_attention, len(picture), picture.shape[-1]
+        nothing = picture.new_empty(batch, cross.heads, 0, dim // cross.heads)
+        return LayerCache(
+            cross.split(cross.key(picture)), cross.split(cross.value(picture)), nothing, nothing
+        )
+
+    def step(
+        self, x: Float[Tensor, "B 1 D"], cache: LayerCache
+    ) -> tuple[Float[Tensor, "B 1 D"], Float[Tensor, "B H 1 N"]]:
+        """One more word, with everything before it in the cache; also where it looked in the picture."""
+        own, cross = self.self_attention, self.cross_attention
+        cache.append(own.split(own.key(x)), own.split(own.value(x)))
+        context, _ = own.look(own.split(own.query(x)), cache.word_key, cache.word_value)
+        x = self.self_norm(x + context)
+        context, weights = cross.look(cross.split(cross.query(x)), cache.picture_key, cache.picture_value)
+        return self.think(self.cross_norm(x + context)), weights
+
+
+class Decoder(nn.Module):
+    """Word ids (B, L) and difference tokens (B, N, D) to hidden states (B, L, D) and logits (B, L, V).
+
+    Word embedding (V, word_dim) + sinusoids -> Linear -> Dropout -> LayerNorm -> layers -> Linear to V.
+    max_words: L at most, START included. Weights start as N(0, 0.02), biases as 0.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        max_words: int,
+        word_dim: int,
+        dim: int,
+        heads: int,
+        layers: int,
+        dropout: float,
+    ):
+        super().__init__()
+        self.max_words = max_words
+        self.embed = nn.Embedding(vocabulary, word_dim, padding_idx=0)
+        self.register_buffer("position", sinusoidal_encoding(max_words, word_dim), persistent=False)
+        self.widen = nn.Linear(word_dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.layers = nn.ModuleList(DecoderLayer(dim, heads, dropout) for _ in range(layers))
+        self.logits = nn.Linear(dim, vocabulary)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def enter(self, words: Int[Tensor, "B L"], start: int = 0) -> Float[Tensor, "B L D"]:
+        """Embedded words, the first of which stands at position `start`."""
+        position = self.get_buffer("position")[start : start + words.shape[1]]
+        return self.norm(self.dropout(self.widen(self.embed(words) + position)))
+
+    def forward(
+        self, words: Int[Tensor, "B L"], picture: Float[Tensor, "B N D"]
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L V"]]:
+        """All positions at once; a word sees itself and the words before it, never padding."""
+        seen = causal_mask(words.shape[1], words.device) & (words != 0)[:, None, None]
+        # A padded position may look at itself, so that no softmax is over nothing; no loss looks at it.
+        mask = seen | torch.eye(words.shape[1], dtype=torch.bool, device=words.device)
+        x = self.enter(words)
+        for layer in self.layers:
+            x = layer(x, picture, mask)
+        return x, self.logits(x)
+
+    def remember(self, picture: Float[Tensor, "B N D"]) -> list[LayerCache]:
+        """Fresh caches, one per layer."""
+        return [layer.remember(picture) for layer in self.layers]
+
+    def step(
+        self, word: Int[Tensor, "B"], position: int, caches: list[LayerCache]
+    ) -> tuple[Float[Tensor, "B V"], Float[Tensor, "B N"]]:
+        """Logits of the word after `word`, and where the last layer looked, averaged over heads."""
+        x = self.enter(word[:, None], position)
+        weights = x
+        for layer, cache in zip(self.layers, caches, strict=True):
+            x, weights = layer.step(x, cache)
+        return self.logits(x)[:, 0], weights.mean(1)[:, 0]

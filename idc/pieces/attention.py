@@ -1,0 +1,102 @@
+"""Attention: look at everything, take what fits."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+Mask = Bool[Tensor, "..."]
+
+
+def attention(
+    query: Float[Tensor, "B H Lq d"],
+    key: Float[Tensor, "B H Lk d"],
+    value: Float[Tensor, "B H Lk dv"],
+    mask: Mask | None = None,
+) -> tuple[Float[Tensor, "B H Lq dv"], Float[Tensor, "B H Lq Lk"]]:
+    """Scaled dot-product attention.
+
+    weights = softmax(query key^T / sqrt(d)) over the keys,  context = weights value
+
+    mask: broadcastable to (B, H, Lq, Lk), True where a query may look; None lets it look everywhere.
+    Returns context and weights; the weights of a query sum to 1. A query that may look nowhere gives nan.
+
+    Vaswani et al. 2017, equation 1.
+    """
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(dim=-1)
+    return weights @ value, weights
+
+
+class MultiHeadAttention(nn.Module):
+    """What self- and cross-attention share: three projections, H heads, no projection of the result.
+
+    dim: width D of queries, memory and result. heads: H, a divisor of dim. dropout: share of the weights
+    that is dropped in training, after the softmax.
+    Raises ValueError when dim is not a multiple of heads.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0):
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"dim ({dim}) must be a multiple of heads ({heads})")
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def split(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L d"]:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def look(
+        self,
+        query: Float[Tensor, "B H Lq d"],
+        key: Float[Tensor, "B H Lk d"],
+        value: Float[Tensor, "B H Lk d"],
+        mask: Mask | None = None,
+    ) -> tuple[Float[Tensor, "B Lq D"], Float[Tensor, "B H Lq Lk"]]:
+        """Attention with the weights dropped in training, heads joined again."""
+        context, weights = attention(query, key, value, mask)
+        if self.training and self.dropout.p > 0:
+            context = self.dropout(weights) @ value
+        return context.transpose(1, 2).flatten(2), weights
+
+
+class SelfAttention(MultiHeadAttention):
+    """Every token of a sequence looks at the sequence: x (B, L, D) -> (B, L, D).
+
+    No residual, normalisation or output projection: they belong to the layer around it.
+    Vaswani et al. 2017, section 3.2.
+    """
+
+    def forward(self, x: Float[Tensor, "B L D"], mask: Mask | None = None) -> Float[Tensor, "B L D"]:
+        context, _ = self.look(
+            self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x)), mask
+        )
+        return context
+
+
+class CrossAttention(MultiHeadAttention):
+    """Every token of a sequence looks at a memory: x (B, L, D), memory (B, M, D) -> (B, L, D), weights.
+
+    No residual, normalisation or output projection: they belong to the layer around it.
+    Vaswani et al. 2017, section 3.2.
+    """
+
+    def forward(
+        self, x: Float[Tensor, "B L D"], memory: Float[Tensor, "B M D"], mask: Mask | None = None
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B H L M"]]:
+        return self.look(
+            self.split(self.query(x)), self.split(self.key(memory)), self.split(self.value(memory)), mask
+        )
+
+
+def causal_mask(length: int, device: torch.device | None = None) -> Bool[Tensor, "length length"]:
+    """True where a position may look: at itself and at what came before."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()

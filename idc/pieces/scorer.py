@@ -1,0 +1,149 @@
+"""SCORER: reconstruct what both pictures share, keep what differs (Tu et al. 2023)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from idc.pieces.attention import CrossAttention
+from idc.pieces.matching import Matching, token_matching
+
+
+@dataclass(frozen=True)
+class CrossView:
+    """What a cross-view layer gives. The similarities are None where they were not asked for.
+
+    before, after: (B, N, D). similarity_b2a, similarity_a2b: (B, B), scaled, rows are queries.
+    weights_before, weights_after: (B, H, N, N), where each token of a picture looked in the other.
+    """
+
+    before: Float[Tensor, "B N D"]
+    after: Float[Tensor, "B N D"]
+    similarity_b2a: Float[Tensor, "Q Q"] | None
+    similarity_a2b: Float[Tensor, "Q Q"] | None
+    weights_before: Float[Tensor, "B H N N"]
+    weights_after: Float[Tensor, "B H N N"]
+
+
+class CrossViewLayer(nn.Module):
+    """Each picture is rebuilt from the other; how well the two match gives a similarity.
+
+    before' = LayerNorm(before + CrossAttention(before, after)), and the other way round with the same weights
+    similarity_b2a = exp(logit_scale) matching(W_q before, W_k after)
+
+    matching: what compares two sets of tokens; `match=False` leaves the similarities out.
+    logit_scale starts at 1, so the factor starts at e; the system clamps it to at most ln 100.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.1, matching: Matching = token_matching):
+        super().__init__()
+        self.attention = CrossAttention(dim, heads, dropout)
+        self.layer_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.logit_scale = nn.Parameter(torch.ones(()))
+        self.matching = matching
+
+    def similarity(self, query: Tensor, key: Tensor) -> Tensor:
+        scores = self.matching(self.attention.query(query), self.attention.key(key))
+        return self.logit_scale.exp() * scores
+
+    def forward(
+        self, before: Float[Tensor, "B N D"], after: Float[Tensor, "B N D"], match: bool = True
+    ) -> CrossView:
+        from_after, weights_before = self.attention(before, after)
+        from_before, weights_after = self.attention(after, before)
+        return CrossView(
+            self.layer_norm(before + from_after),
+            self.layer_norm(after + from_before),
+            self.similarity(before, after) if match else None,
+            self.similarity(after, before) if match else None,
+            weights_before,
+            weights_after,
+        )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed, as tokens (B, N, D), with the projected pictures and the last layer's similarities."""
+
+    tokens: Float[Tensor, "B N D"]
+    before: Float[Tensor, "B N D"]
+    after: Float[Tensor, "B N D"]
+    similarity_b2a: Float[Tensor, "Q Q"] | None
+    similarity_a2b: Float[Tensor, "Q Q"] | None
+
+
+def with_coordinates(grid: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H W"]:
+    """The grid with two more channels, x then y, each 2 i / size - 1."""
+    batch, _, height, width = grid.shape
+    y = 2 * torch.arange(height, device=grid.device, dtype=grid.dtype) / height - 1
+    x = 2 * torch.arange(width, device=grid.device, dtype=grid.dtype) / width - 1
+    plane = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+    return torch.cat([grid, plane.expand(batch, -1, -1, -1)], dim=1)
+
+
+class Scorer(nn.Module):
+    """Two grids (B, C, H, W) to difference tokens (B, H W, D), row by row.
+
+    Project both grids by one 1x1 convolution and add a learned 2-D position; pass the cross-view layers;
+    tokens = ReLU(Dropout(W [before' ; after'])). Only the last layer's similarities reach the loss, so
+    only they are computed, and only when `match` is asked for.
+
+    channels: C of the grids, coordinates excluded. height, width: of the grids.
+    Raises ValueError for grids of another shape.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        dim: int,
+        heads: int,
+        layers: int,
+        dropout: float = 0.1,
+        matching: Matching = token_matching,
+    ):
+        super().__init__()
+        self.shape = (channels, height, width)
+        self.project = nn.Conv2d(channels + 2, dim, 1)
+        self.column = nn.Embedding(width, dim // 2)
+        self.row = nn.Embedding(height, dim // 2)
+        self.layers = nn.ModuleList(CrossViewLayer(dim, heads, dropout, matching) for _ in range(layers))
+        self.difference = nn.Linear(2 * dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def tokens(self, grid: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
+        """The grid's cells as tokens, with their positions."""
+        if tuple(grid.shape[1:]) != self.shape:
+            raise ValueError(
+                f"grids of shape {self.shape} (C, H, W) were expected, but {tuple(grid.shape[1:])} came; "
+                "the features belong to another backbone than the model"
+            )
+        projected = self.project(with_coordinates(grid))  # (B, D, H, W)
+        _, height, width = self.shape
+        position = torch.cat(
+            [
+                self.column.weight.expand(height, -1, -1),
+                self.row.weight[:, None].expand(-1, width, -1),
+            ],
+            dim=-1,
+        )  # (H, W, D)
+        return projected.permute(0, 2, 3, 1).add(position).flatten(1, 2)
+
+    def forward(
+        self,
+        before_grid: Float[Tensor, "B C H W"],
+        after_grid: Float[Tensor, "B C H W"],
+        match: bool = True,
+    ) -> Difference:
+        first, second = before, after = self.tokens(before_grid), self.tokens(after_grid)
+        similarity_b2a = similarity_a2b = None
+        for number, layer in enumerate(self.layers, start=1):
+            view = layer(before, after, match=match and number == len(self.layers))
+            before, after = view.before, view.after
+            similarity_b2a, similarity_a2b = view.similarity_b2a, view.similarity_a2b
+        tokens = self.dropout(self.difference(torch.cat([before, after], dim=-1))).relu()
+        return Difference(tokens, first, second, similarity_b2a, similarity_a2b)

@@ -1,0 +1,270 @@
+"""SCORER + CBR (Tu et al., ICCV 2023, arXiv 2309.16283).
+
+Symbols of the paper and names here: X~ = the projected grids (`Difference.before`, `.after`), X^ = the
+reconstructed ones (inside `Scorer`), TM / MTM = `token_matching` / `multi_head_token_matching`,
+L_cap, L_cv, L_cm = the losses "caption", "cross_view", "cross_modal", lambda_v = 0.1, lambda_m = 0.001.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from idc.captioner.decoder import Decoder
+from idc.captioner.search import Captions, Search, search_captions
+from idc.data.batch import Batch, Pairs
+from idc.data.vocabulary import Vocabulary
+from idc.errors import UserError
+from idc.files import atomic_write
+from idc.pieces.cbr import CrossModalBackwardReasoning
+from idc.pieces.infonce import info_nce
+from idc.pieces.matching import multi_head_token_matching
+from idc.pieces.scorer import Scorer
+from idc.systems.negatives import across_processes, global_mean
+from idc.systems.system import System
+
+log = logging.getLogger(__name__)
+LARGEST_LOGIT_SCALE = math.log(100)
+
+
+@dataclass(config=ConfigDict(extra="forbid"), frozen=True)
+class ScorerCBRConfig:
+    """The paper's values. Differences between paper and released code are switches.
+
+    matching: "joint" (released) or "separate" heads. train_cbr: false leaves CBR's weights as they were
+    initialised, as the released code does; its loss still shapes the rest. sentence_mean: "length"
+    (released) or "words". cross_view, cbr: switch a loss off altogether.
+    """
+
+    dim: int = 512
+    heads: int = 8
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    word_dim: int = 300
+    dropout: float = 0.1
+    matching: Literal["joint", "separate"] = "joint"
+    sentence_mean: Literal["length", "words"] = "length"
+    cross_view: bool = True
+    cbr: bool = True
+    train_cbr: bool = True
+
+
+class ScorerCBR(System):
+    """Encoder (SCORER), decoder, and backward reasoning (CBR), trained together."""
+
+    Config: ClassVar[type] = ScorerCBRConfig
+
+    def __init__(
+        self,
+        config: ScorerCBRConfig,
+        vocabulary: Vocabulary,
+        grid_shape: tuple[int, int, int],
+        max_words: int,
+    ):
+        super().__init__()
+        self.config, self.vocabulary = config, vocabulary
+        matching = across_processes(
+            partial(multi_head_token_matching, heads=config.heads, mode=config.matching)
+        )
+        channels, height, width = grid_shape
+        self.encoder = Scorer(
+            channels,
+            height,
+            width,
+            config.dim,
+            config.heads,
+            config.encoder_layers,
+            config.dropout,
+            matching,
+        )
+        self.decoder = Decoder(
+            len(vocabulary),
+            max_words,
+            config.word_dim,
+            config.dim,
+            config.heads,
+            config.decoder_layers,
+            config.dropout,
+        )
+        self.cbr = (
+            CrossModalBackwardReasoning(config.dim, config.heads, config.sentence_mean, matching)
+            if config.cbr
+            else None
+        )
+
+    @classmethod
+    def build(
+        cls, config: Any, vocabulary: Vocabulary, grid_shape: tuple[int, int, int], max_words: int
+    ) -> ScorerCBR:
+        return cls(config, vocabulary, grid_shape, max_words)
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        yield from self.encoder.parameters()
+        yield from self.decoder.parameters()
+        if self.cbr is not None and self.config.train_cbr:
+            yield from self.cbr.parameters()
+
+    def pass_losses(self, pairs: Pairs) -> dict[str, Tensor]:
+        """The loss parts of one pass, over change pairs or over no-change pairs."""
+        difference = self.encoder(pairs.before, pairs.after, match=self.config.cross_view)
+        states, logits = self.decoder(pairs.words, difference.tokens)
+        target = F.pad(pairs.words[:, 1:], (0, 1))
+        total = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=0, reduction="sum")
+        parts = {"caption": global_mean(total, (target != 0).sum())}
+        if difference.similarity_b2a is not None and difference.similarity_a2b is not None:
+            both = info_nce(difference.similarity_b2a) + info_nce(difference.similarity_a2b)
+            parts["cross_view"] = both / 2
+        if self.cbr is not None:
+            parts["cross_modal"] = self.cbr(difference.before, states, pairs.words != 0, difference.after)
+        return parts
+
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """L_cap, L_cv and L_cm, each the mean of the two passes."""
+        change, no_change = self.pass_losses(batch.change), self.pass_losses(batch.no_change)
+        return {name: (change[name] + no_change[name]) / 2 for name in change}
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Clamp every logit scale to at most ln 100."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("logit_scale"):
+                parameter.clamp_(max=LARGEST_LOGIT_SCALE)
+
+    @torch.no_grad()
+    def caption(self, pairs: Pairs, search: Search) -> Captions:
+        difference = self.encoder(pairs.before, pairs.after, match=False)
+        return search_captions(self.decoder, difference.tokens, search)
+
+    @classmethod
+    def from_released(cls, path: str | Path, vocabulary: Vocabulary, **config: Any) -> ScorerCBR:
+        """A system with the weights of a published snapshot; CBR, which snapshots lack, is fresh.
+
+        config: fields of ScorerCBRConfig that the snapshot does not tell, such as heads. Raises UserError
+        when the file is no such snapshot or the vocabulary has another size.
+        """
+        path = Path(path)
+        try:
+            snapshot = torch.load(path, map_location="cpu", weights_only=True)
+            encoder, decoder = snapshot["change_detector_state"], snapshot["speaker_state"]
+        except FileNotFoundError as error:
+            raise UserError(f"there is no snapshot at {path}.") from error
+        except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+            raise UserError(
+                f"{path} is not a published SCORER snapshot (a dictionary with change_detector_state and speaker_state, "
+                f"made of tensors and plain values only): {error}"
+            ) from error
+        dim, channels = encoder["img.0.weight"].shape[:2]
+        words, word_dim = decoder["core.embed.weight"].shape
+        if words != len(vocabulary):
+            raise UserError(
+                f"{path} knows {words} words, the vocabulary has {len(vocabulary)}; pass the transformer_vocab.json "
+                "that the snapshot was trained with."
+            )
+        known = {
+            "dim": dim,
+            "word_dim": word_dim,
+            "encoder_layers": layer_count(encoder, "scorer."),
+            "decoder_layers": layer_count(decoder, "core.layer."),
+        }
+        grid_shape = (
+            channels - 2,
+            len(encoder["h_embedding.weight"]),
+            len(encoder["w_embedding.weight"]),
+        )
+        system = cls(
+            ScorerCBRConfig(**(known | config)),
+            vocabulary,
+            grid_shape,
+            len(decoder["core.position_enc.pe"]),
+        )
+        try:
+            system.encoder.load_state_dict(
+                {name: encoder[old] for name, old in encoder_names(system).items()}
+            )
+            system.decoder.load_state_dict(
+                {name: decoder[old] for name, old in decoder_names(system).items()}
+            )
+        except (KeyError, RuntimeError) as error:
+            raise UserError(f"{path} is not a published SCORER snapshot: {error}") from error
+        if system.cbr is not None:
+            log.info("published snapshots do not hold CBR; its weights are freshly initialised")
+        return system.eval()
+
+    def to_released(self, path: str | Path) -> None:
+        """Write a snapshot in the published layout; CBR is left out, as there."""
+        encoder, decoder = self.encoder.state_dict(), self.decoder.state_dict()
+        state = {
+            "change_detector_state": {old: encoder[name] for name, old in encoder_names(self).items()},
+            "speaker_state": {old: decoder[name] for name, old in decoder_names(self).items()}
+            | {"core.position_enc.pe": self.decoder.get_buffer("position")},
+            "model_cfg": {
+                name: getattr(self.config, name) for name in ("dim", "heads", "word_dim", "dropout")
+            },
+        }
+        with atomic_write(path) as temporary:
+            torch.save(state, temporary)
+
+
+def layer_count(state: dict[str, Tensor], prefix: str) -> int:
+    """How many numbered layers there are below `prefix`."""
+    return 1 + max(int(name.removeprefix(prefix).split(".")[0]) for name in state if name.startswith(prefix))
+
+
+def renamed(name: str, table: dict[str, str]) -> str:
+    """`name` with the beginning that stands in the table replaced; unchanged if there is none."""
+    for ours, theirs in table.items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    return name
+
+
+def released_names(
+    module: nn.Module, outer: dict[str, str], inner: dict[str, str], layer: str
+) -> dict[str, str]:
+    """Our names of a module's tensors -> the published ones; `layer` begins those of numbered layers."""
+    result = {}
+    for name in module.state_dict():
+        if name.startswith("layers."):
+            number, rest = name.removeprefix("layers.").split(".", 1)
+            result[name] = f"{layer}{number}.{renamed(rest, inner)}"
+        else:
+            result[name] = renamed(name, outer)
+    return result
+
+
+def encoder_names(system: ScorerCBR) -> dict[str, str]:
+    """Our names of the encoder's tensors -> the published ones."""
+    outer = {
+        "project.": "img.0.",
+        "column.": "w_embedding.",
+        "row.": "h_embedding.",
+        "difference.": "embed_fc.0.",
+    }
+    inner = {"layer_norm.": "attention.layer_norm.", "logit_scale": "attention.logit_scale"}
+    return released_names(system.encoder, outer, inner, "scorer.")
+
+
+def decoder_names(system: ScorerCBR) -> dict[str, str]:
+    """Our names of the decoder's tensors -> the published ones."""
+    outer = {"embed.": "core.embed.", "widen.": "core.fc.0.", "norm.": "core.fc.2.", "logits.": "logit."}
+    inner = {
+        "self_norm.": "norm1.",
+        "cross_attention.": "dec_enc_attention.",
+        "cross_norm.": "norm2.",
+        "hidden.": "hidden_intermediate.dense.",
+        "output.": "output.dense.",
+        "output_norm.": "output.LayerNorm.",
+    }
+    return released_names(system.decoder, outer, inner, "core.layer.")
