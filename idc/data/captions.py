@@ -1,15 +1,34 @@
-"""From the captions of a data set to a vocabulary, a label file and a COCO-format reference file."""
+"""From the captions of a data set to a vocabulary, a label file and a COCO-format reference file.
+
+The label file (HDF5) has, for each family of captions, four arrays in the published names and numbering:
+`labels` (M, L) ids padded with 0, one row per caption, scenes in the order of their sorted file names;
+`label_start_idx` and `label_end_idx` (N,), the first and the last row (inclusive) of scene i, both -1 for an
+id without captions; `label_length` (M,), tokens with START and END. The no-change captions have the prefix
+`neg_`. Rendered worlds add `rev_`, the change played backwards, which published files do not have.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from idc.data.vocabulary import Vocabulary
+from idc.data.layout import (
+    FEATURE_FOLDERS,
+    PICTURE_FOLDERS,
+    picture,
+    read_json,
+    read_splits,
+    scene_id,
+    some,
+)
+from idc.data.vocabulary import Vocabulary, tokenize
 from idc.errors import UserError
 from idc.files import atomic_write
 
@@ -21,64 +40,96 @@ FAMILIES = {  # prefix in the label file -> the JSON it comes from
 LONGEST = 24  # the longest caption of CLEVR-Change, START and END included
 
 
-def scene_id(name: str) -> int:
-    """The number in a file name: 12 for "CLEVR_default_000012.png".
+@dataclass(frozen=True)
+class Preprocessed:
+    """What `preprocess` found.
 
-    It is what stands between the last "_" and the first "." after it. Raises UserError if that is no number.
+    longest: tokens of the longest caption with START and END. unknown: how often each word outside the train
+    split became <UNK>. cut: captions that were shortened. blanks: captions with two spaces in a row, which
+    the published tokenisation turns into an empty word.
     """
-    digits = name.rsplit("_", 1)[-1].split(".", 1)[0]
-    if not digits.isdigit():
-        raise UserError(f"“{name}” does not end in a scene number like CLEVR_default_000012.png.")
-    return int(digits)
 
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file of the data set. Raises UserError when it is missing or broken."""
-    if not path.is_file():
-        raise UserError(
-            f"{path} is missing. A world is made by `python data_scripts/render_world.py --out {path.parent} "
-            "--scenes 1500`, the real CLEVR-Change is fetched by `python data_scripts/download.py`."
-        )
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}); it may be truncated. Make or download it again."
-        ) from error
+    vocabulary: Vocabulary
+    captions: int
+    longest: int
+    unknown: Counter[str]
+    cut: int
+    blanks: int
 
 
 def read_captions(path: Path) -> dict[int, list[str]]:
-    """Captions by scene id. Raises UserError for a scene without captions or with an empty one."""
-    captions = {scene_id(name): sentences for name, sentences in read_json(path).items()}
-    for scene, sentences in captions.items():
-        if not sentences or not all(sentence.strip() for sentence in sentences):
+    """Captions by scene id.
+
+    Raises UserError for a scene without captions or with an empty one, for two names with one scene number,
+    and for a file of another form.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not map picture names to lists of captions; correct the file.")
+    captions: dict[int, list[str]] = {}
+    for name, sentences in content.items():
+        scene = scene_id(name)
+        if scene in captions:
+            raise UserError(f"{path} has captions of scene {scene:06d} under two names, one is “{name}”.")
+        if not isinstance(sentences, list) or not all(isinstance(sentence, str) for sentence in sentences):
+            raise UserError(f"{path}: the captions of “{name}” are not a list of strings; correct the file.")
+        if not sentences or not all(any(tokenize(sentence)) for sentence in sentences):
             raise UserError(
-                f"{path}: scene {scene:06d} has an empty caption or none at all; correct the file."
+                f"{path}: scene {scene:06d} has an empty caption or none at all; write one, or remove the scene "
+                "here and from splits.json."
             )
+        captions[scene] = sentences
+    if not captions:
+        raise UserError(f"{path} holds no captions at all; make or download it again.")
     return captions
 
 
-def encode_family(
-    captions: dict[int, list[str]], vocabulary: Vocabulary, length: int, prefix: str
-) -> dict[str, np.ndarray]:
-    """The four arrays of one family of captions in the published numbering.
+def known_scenes(root: Path) -> set[int] | None:
+    """Scenes with a picture in `images/` or a published feature in `features/`; None if neither folder exists."""
+    known: set[int] | None = None
+    prefix = "CLEVR_default_"
+    for folder in (
+        root / PICTURE_FOLDERS["default"],
+        root / FEATURE_FOLDERS["default"],
+        root / "features_resnet101" / FEATURE_FOLDERS["default"],
+    ):
+        if folder.is_dir():
+            found = (file.name for file in folder.iterdir())
+            known = (known or set()) | {scene_id(name) for name in found if name.startswith(prefix)}
+    return known
 
-    labels (M, length): ids, scenes in ascending order. label_start_idx, label_end_idx (N,): the first and
-    the last (inclusive) row of scene i, N = largest id + 1; an id without captions has start 0 and end -1.
-    label_length (M,): tokens with START and END.
+
+def encode_family(
+    captions: dict[int, list[str]],
+    vocabulary: Vocabulary,
+    length: int,
+    prefix: str = "",
+    *,
+    cut: bool = False,
+) -> dict[str, np.ndarray]:
+    """The four arrays of one family of captions, see the module's first lines; N = largest id + 1.
+
+    Raises UserError for a caption of more than `length` ids, naming its scene; with `cut` its last words are
+    left out instead, END stays.
     """
     scenes = sorted(captions)
-    count = scenes[-1] + 1
-    start, end = np.zeros(count, dtype=np.int64), np.full(count, -1, dtype=np.int64)
-    rows: list[list[int]] = []
+    start, end = (np.full(scenes[-1] + 1, -1, dtype=np.int64) for _ in range(2))
+    labels = np.zeros((sum(map(len, captions.values())), length), dtype=np.int64)
+    row = 0
     for scene in scenes:
-        start[scene] = len(rows)
-        try:
-            rows.extend(vocabulary.encode(sentence, length) for sentence in captions[scene])
-        except UserError as error:
-            raise UserError(f"scene {scene:06d}: {error}") from error
-        end[scene] = len(rows) - 1
-    labels = np.array(rows, dtype=np.int64)
+        start[scene] = row
+        for sentence in captions[scene]:
+            ids = vocabulary.encode(sentence)
+            if len(ids) > length:
+                if not cut:
+                    raise UserError(
+                        f"a caption of scene {scene:06d} in {FAMILIES[prefix]} has {len(ids)} tokens with START and "
+                        f"END, more than {length}: “{sentence}”. Allow more with --max-length {len(ids)}, or give --cut."
+                    )
+                ids = [*ids[: length - 1], vocabulary.END]
+            labels[row, : len(ids)] = ids
+            row += 1
+        end[scene] = row - 1
     return {
         f"{prefix}labels": labels,
         f"{prefix}label_start_idx": start,
@@ -100,40 +151,70 @@ def reference_file(families: dict[str, dict[int, list[str]]]) -> dict[str, Any]:
     return {"info": {}, "licenses": [], "type": "captions", "images": images, "annotations": annotations}
 
 
-def preprocess(root: Path, length: int = LONGEST) -> tuple[Vocabulary, int]:
+def words_fingerprint(vocabulary: Vocabulary) -> str:
+    """A hash of the words in their order; the label file carries it, so that a foreign vocabulary is noticed."""
+    return hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()[:16]
+
+
+def preprocess(root: Path, length: int = LONGEST, *, cut: bool = False) -> Preprocessed:
     """Write transformer_vocab.json, transformer_labels.hdf5 and total_change_captions_reformat.json.
 
-    Returns the vocabulary and how many words outside the training split became <UNK>.
+    The vocabulary has the words of the train split only, of all families. Nothing is written unless all is
+    well. Raises UserError for a caption of a scene that has no picture, for a scene of a split that has no
+    caption, for an empty and for a too long caption.
     """
     import h5py
 
+    if length < 3:
+        raise UserError(
+            f"--max-length {length} leaves no room for a word beside START and END; give 3 or more."
+        )
     families = {
         prefix: read_captions(root / file)
         for prefix, file in FAMILIES.items()
         if prefix != "rev_" or (root / file).is_file()
     }
-    train = read_json(root / "splits.json")["train"]
+    splits = read_splits(root)
+    if not splits.get("train"):
+        raise UserError(f"{root / 'splits.json'} has no scenes to train on, so there are no words to know.")
+    known = known_scenes(root)
+    for prefix, captions in families.items():
+        if known is not None and not captions.keys() <= known:
+            strangers = captions.keys() - known
+            raise UserError(
+                f"{root / FAMILIES[prefix]} has captions of {len(strangers)} scenes without a picture such as "
+                f"{root / 'images' / picture('default', min(strangers))}: {some(strangers)}. Render or download the "
+                "pictures, or remove the captions."
+            )
+        for split, scenes in splits.items():
+            if bare := set(scenes) - captions.keys():
+                raise UserError(
+                    f"{len(bare)} scenes of the {split} split have no caption in {root / FAMILIES[prefix]}: {some(bare)}. "
+                    "Make or download that file again, or remove the scenes from splits.json."
+                )
 
-    def training() -> Iterable[str]:
-        for file, captions in families.items():
-            for scene in train:
-                if scene not in captions:
-                    raise UserError(
-                        f"scene {scene:06d} of the train split has no caption in {FAMILIES[file]}."
-                    )
-                yield from captions[scene]
+    def sentences() -> Iterator[str]:
+        return (s for captions in families.values() for group in captions.values() for s in group)
 
-    vocabulary = Vocabulary.from_sentences(training())
+    vocabulary = Vocabulary.from_sentences(
+        s for captions in families.values() for scene in splits["train"] for s in captions[scene]
+    )
     arrays: dict[str, np.ndarray] = {}
     for prefix, captions in families.items():
-        arrays |= encode_family(captions, vocabulary, length, prefix)
-    unknown = sum(
-        int((array == Vocabulary.UNK).sum()) for name, array in arrays.items() if name.endswith("labels")
-    )
+        arrays |= encode_family(captions, vocabulary, length, prefix, cut=cut)
+    unknown: Counter[str] = Counter()
+    count = longest = too_long = blanks = 0
+    for sentence in sentences():
+        tokens = tokenize(sentence)
+        unknown.update(token for token in tokens if token not in vocabulary)
+        count, longest = count + 1, max(longest, len(tokens) + 2)
+        too_long, blanks = too_long + (len(tokens) + 2 > length), blanks + ("" in tokens)
+
     vocabulary.to_json(root / "transformer_vocab.json")
     with atomic_write(root / "transformer_labels.hdf5") as path, h5py.File(path, "w") as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
+        file.attrs["vocabulary"] = words_fingerprint(vocabulary)
     with atomic_write(root / "total_change_captions_reformat.json") as path:
         path.write_text(json.dumps(reference_file(families)) + "\n", encoding="utf-8")
-    return vocabulary, unknown
+    return Preprocessed(vocabulary, count, longest, unknown, too_long, blanks)

@@ -17,12 +17,16 @@ SPECIAL = ("<NULL>", "<UNK>", "<START>", "<END>")
 
 
 def tokenize(sentence: str) -> list[str]:
-    """Split on spaces; ";" and "," are tokens of their own, "?" and "." are removed."""
+    """Split on single spaces; ";" and "," are tokens of their own, "?" and "." are removed.
+
+    A stray space (two in a row, one at an end) therefore gives an empty token, as in the published label
+    files, whose numbering must be met whatever the captions hold.
+    """
     for mark in ";,":
         sentence = sentence.replace(mark, f" {mark}")
     for mark in "?.":
         sentence = sentence.replace(mark, "")
-    return sentence.split()
+    return sentence.split(" ")
 
 
 class Vocabulary:
@@ -41,10 +45,13 @@ class Vocabulary:
         self.words = tuple(words)
         self.index = {word: number for number, word in enumerate(self.words)}
         if self.words[:4] != SPECIAL:
-            raise UserError(f"a vocabulary begins with {', '.join(SPECIAL)}; this one with {self.words[:4]}.")
+            raise UserError(
+                f"a vocabulary begins with {', '.join(SPECIAL)}; this one with {self.words[:4]}. "
+                "Make it with preprocess_captions.py, or take a published transformer_vocab.json."
+            )
         if len(self.index) != len(self.words):
             twice = next(word for number, word in enumerate(self.words) if self.index[word] != number)
-            raise UserError(f"the word “{twice}” stands in the vocabulary twice.")
+            raise UserError(f"the word “{twice}” stands in the vocabulary twice; remove one.")
 
     @classmethod
     def from_sentences(cls, sentences: Iterable[str]) -> Vocabulary:
@@ -65,8 +72,10 @@ class Vocabulary:
             index = json.loads(path.read_text(encoding="utf-8"))
             words = sorted(index, key=index.__getitem__)
             numbers = sorted(index.values())
-        except (json.JSONDecodeError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is not a JSON object of words and ids ({error}).") from error
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path} is not a JSON object of words and ids ({error}); make it anew."
+            ) from error
         if numbers != list(range(len(words))):
             raise UserError(f"the ids in {path} are not 0 … {len(words) - 1}, each once; make the file anew.")
         return cls(words)
@@ -90,11 +99,14 @@ class Vocabulary:
     def encode(self, sentence: str, length: int | None = None) -> list[int]:
         """START, the words' ids (UNK for strangers), END; padded with 0 to `length` if given.
 
-        Raises UserError for an empty sentence and for one longer than `length`.
+        Raises UserError for an empty sentence, for one longer than `length` and for one that holds the
+        words <NULL>, <START> or <END>.
         """
         tokens = tokenize(sentence)
-        if not tokens:
+        if not any(tokens):
             raise UserError(f"the caption “{sentence}” has no words; remove it or write one.")
+        if reserved := {"<NULL>", "<START>", "<END>"}.intersection(tokens):
+            raise UserError(f"the caption “{sentence}” holds {min(reserved)}, a reserved word; rewrite it.")
         ids = [self.START, *(self.index.get(token, self.UNK) for token in tokens), self.END]
         if length is None:
             return ids
@@ -106,11 +118,19 @@ class Vocabulary:
         return ids + [self.NULL] * (length - len(ids))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The words up to END, special ones left out, joined by spaces."""
+        """The words up to END joined by spaces; NULL and START are left out, UNK is written <UNK>.
+
+        Raises UserError for an id that the vocabulary does not have.
+        """
         words = []
-        for number in ids:
+        for number in map(int, ids):
             if number == self.END:
                 break
+            if not 0 <= number < len(self.words):
+                raise UserError(
+                    f"id {number} is not in this vocabulary of {len(self.words)} words; it belongs to other labels or "
+                    "to another snapshot. Take the vocabulary that was made together with them."
+                )
             if number not in (self.NULL, self.START):
                 words.append(self.words[number])
         return " ".join(words)
