@@ -140,7 +140,8 @@ def encode_family(
 
 def reference_file(families: dict[str, dict[int, list[str]]]) -> dict[str, Any]:
     """References in COCO's caption format: "000002.png" for the change pair, "000002.png_n" for the other."""
-    images, annotations = [], []
+    images: list[dict[str, str]] = []
+    annotations: list[dict[str, str | int]] = []
     for prefix, ending in (("", ""), ("neg_", "_n")):
         for scene, sentences in sorted(families[prefix].items()):
             name = f"{scene:06d}.png{ending}"

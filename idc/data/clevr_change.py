@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,52 +14,92 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from idc.data.batch import Batch, Pairs
-from idc.data.captions import read_json, scene_id
+from idc.data.captions import words_fingerprint
 from idc.data.grids import Grids
+from idc.data.layout import KINDS, picture, read_types, some, split_of
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
-
-KINDS = ("default", "semantic", "nonsemantic")
 
 
 @dataclass(frozen=True)
 class Family:
-    """The captions of one kind: rows of `labels` from start[scene] to end[scene], both inclusive."""
+    """The captions of one kind: rows of `labels` from start[scene] to end[scene], both inclusive.
 
-    labels: NDArray[np.int64]
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
+    An id without captions has start -1. vocabulary: the fingerprint of the words the labels were made with,
+    None in published files, which do not say.
+    """
+
+    labels: NDArray[np.integer]
+    start: NDArray[np.integer]
+    end: NDArray[np.integer]
+    vocabulary: str | None = None
 
     def has(self, scene: int) -> bool:
-        return scene < len(self.start) and bool(self.end[scene] >= self.start[scene])
+        return scene < len(self.start) and 0 <= self.start[scene] <= self.end[scene]
 
     def choose(self, scene: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        return self.labels[rng.integers(self.start[scene], self.end[scene] + 1)]
+        """One of the scene's captions as ids, drawn uniformly."""
+        return self.labels[rng.integers(self.start[scene], self.end[scene] + 1)].astype(np.int64)
+
+    def all(self, scene: int) -> NDArray[np.int64]:
+        """(captions, L): every caption of the scene."""
+        return self.labels[self.start[scene] : self.end[scene] + 1].astype(np.int64)
 
 
 def read_labels(path: str | Path) -> dict[str, Family]:
-    """The families of a label file by prefix: "", "neg_" and, for rendered worlds, "rev_"."""
+    """The families of a label file by prefix: "", "neg_" and, for rendered worlds, "rev_".
+
+    Everything is read at once (some 50 MB for the real set), so that workers need no open file. Where
+    `path` is missing, the same name ending in `.h5`, as in the published archive, is taken.
+    Raises UserError when the file is missing, no label file, or at odds with itself.
+    """
     import h5py
 
     path = Path(path)
+    if not path.is_file() and path.with_suffix(".h5").is_file():
+        path = path.with_suffix(".h5")
     if not path.is_file():
         raise UserError(
             f"the labels {path} are missing; `python data_scripts/preprocess_captions.py --root {path.parent}` makes them."
         )
+    again = f"Run `python data_scripts/preprocess_captions.py --root {path.parent}` again."
+    families = {}
     try:
         with h5py.File(path, "r") as file:
-            families = {
-                prefix: Family(
-                    *(file[f"{prefix}{name}"][:] for name in ("labels", "label_start_idx", "label_end_idx"))
-                )
-                for prefix in ("", "neg_", "rev_")
-                if f"{prefix}labels" in file
-            }
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path} is no label file ({error}); run preprocess_captions.py again.") from error
+            mark = file.attrs.get("vocabulary")
+            for prefix in ("", "neg_", "rev_"):
+                if f"{prefix}labels" in file:
+                    families[prefix] = Family(
+                        file[f"{prefix}labels"][:].astype(np.int32),
+                        file[f"{prefix}label_start_idx"][:].astype(np.int64),
+                        file[f"{prefix}label_end_idx"][:].astype(np.int64),
+                        None if mark is None else str(mark),
+                    )
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise UserError(f"{path} is not a readable label file ({error}). {again}") from error
     if not {"", "neg_"} <= set(families):
-        raise UserError(f"{path} lacks labels or neg_labels; run preprocess_captions.py again.")
+        raise UserError(f"{path} lacks labels or neg_labels. {again}")
+    for prefix, family in families.items():
+        fits = family.labels.ndim == 2 and family.start.ndim == 1 and family.start.shape == family.end.shape
+        if not fits or not len(family.labels) or family.end.max(initial=-1) >= len(family.labels):
+            raise UserError(f"the row ranges of {prefix}labels in {path} do not fit its rows. {again}")
     return families
+
+
+def choose_balanced(scenes: Sequence[int], types: dict[int, str] | None, count: int) -> list[int]:
+    """`count` scenes with the change types in equal shares, as far as there are enough of each; ascending.
+
+    The choice depends on nothing but the scenes: runs with different seeds see the same ones, and a smaller
+    choice is part of a larger one.
+    """
+    order = np.random.default_rng(0).permutation(sorted(scenes)).tolist()
+    seen: Counter[str] = Counter()
+    rounds = []
+    for place, scene in enumerate(order):
+        type_ = (types or {}).get(scene, "")
+        rounds.append((seen[type_], place, scene))
+        seen[type_] += 1
+    return sorted(scene for _, _, scene in sorted(rounds)[:count])
 
 
 class Item(NamedTuple):
@@ -73,11 +114,7 @@ class Item(NamedTuple):
     no_change_words: Tensor
 
 
-def picture(kind: str, scene: int) -> str:
-    return f"CLEVR_{kind}_{scene:06d}.png"
-
-
-class ClevrChange:
+class ClevrChange(torch.utils.data.Dataset[Item]):
     """A split of CLEVR-Change; `data[(epoch, i)]` is item i as epoch `epoch` sees it, `data[i]` epoch 0.
 
     Everything random about an item (which caption, which swap) is drawn from (seed, epoch, scene): the
@@ -85,8 +122,9 @@ class ClevrChange:
     trade places, as in the published code. With probability `reversal` the change pair is played
     backwards, described by a caption of the rendered world's `rev_` family; the no-change pair stays.
 
-    split: "train", "val" or "test" of splits.json. max_samples: a seeded subset of that many scenes.
-    Raises UserError when a scene of the split lacks a feature or a caption; ids in no split are left out.
+    split: "train", "val" or "test" of splits.json. max_samples: at most that many scenes, see
+    `choose_balanced`. Raises UserError when a scene of the split lacks a feature, a caption or a change type,
+    and when labels and vocabulary do not belong together. Ids in no split are left alone.
     """
 
     def __init__(
@@ -103,65 +141,64 @@ class ClevrChange:
         seed: int = 0,
     ):
         root = Path(root)
-        splits = read_json(root / "splits.json")
-        if split not in splits:
-            raise UserError(f"{root / 'splits.json'} has no split “{split}”, only {', '.join(splits)}.")
-        scenes = sorted(splits[split])
+        scenes, types = split_of(root, split), read_types(root)
+        self.split, self.grids, self.labels, self.vocabulary = split, grids, labels, vocabulary
+        self.swap, self.reversal, self.seed = swap, reversal, seed
+        self.check(root, scenes, types)
         if max_samples is not None:
             if max_samples < 1:
                 raise UserError(f"max_samples is {max_samples}; it must be at least 1, or null for all.")
-            scenes = sorted(np.random.default_rng((seed, 1)).permutation(scenes)[:max_samples].tolist())
+            scenes = choose_balanced(scenes, types, max_samples)
         self.scene_ids: list[int] = scenes
-        self.split, self.grids, self.labels, self.vocabulary = split, grids, labels, vocabulary
-        self.swap, self.reversal, self.seed = swap, reversal, seed
-        self.check(root)
 
-    def check(self, root: Path) -> None:
-        """Every scene of the split has grids, captions whose words the vocabulary knows, and a type."""
-        wanted = ["", "neg_"] + (["rev_"] if self.reversal else [])
-        for prefix in wanted:
-            if prefix not in self.labels:
-                raise UserError(
-                    "data.train.reversal needs rev_labels, which only rendered worlds have; set data.train.reversal=0."
-                )
-            self.complain(
-                [s for s in self.scene_ids if not self.labels[prefix].has(s)],
-                f"no caption among the {prefix}labels",
-                "run data_scripts/preprocess_captions.py again",
+    def check(self, root: Path, scenes: list[int], types: dict[int, str] | None) -> None:
+        """Raise UserError unless every scene has grids, known captions and, where there are types, a type."""
+        for name, chance in (("swap", self.swap), ("reversal", self.reversal)):
+            if not 0 <= chance <= 1:
+                raise UserError(f"{name} is {chance}; it is a probability between 0 and 1.")
+        if self.reversal and "rev_" not in self.labels:
+            raise UserError(
+                "reversal plays pairs backwards and needs rev_labels, which only rendered worlds have; set "
+                "data.train.reversal=0, or run preprocess_captions.py on a root with reversed_captions.json."
             )
-            largest = int(self.labels[prefix].labels.max())
-            if largest >= len(self.vocabulary):
+        preprocess = f"`python data_scripts/preprocess_captions.py --root {root}` makes them"
+        for prefix in ["", "neg_"] + (["rev_"] if self.reversal else []):
+            family = self.labels[prefix]
+            self.complain(
+                [s for s in scenes if not family.has(s)], f"no caption in {prefix}labels", preprocess
+            )
+            largest, count = int(family.labels.max()), len(self.vocabulary)
+            strange = family.vocabulary not in (None, words_fingerprint(self.vocabulary))
+            if strange or largest >= count:
                 raise UserError(
-                    f"the labels have word {largest}, the vocabulary only {len(self.vocabulary)} words; they belong to "
-                    "different preprocessings. Run data_scripts/preprocess_captions.py again."
+                    f"the labels were made with another vocabulary than this one of {count} words (their largest id is "
+                    f"{largest}). Take the files of one preprocessing: {preprocess} anew."
                 )
         for kind in KINDS:
             self.complain(
-                [s for s in self.scene_ids if picture(kind, s) not in self.grids],
+                [s for s in scenes if picture(kind, s) not in self.grids],
                 f"no features of the {kind} picture in {self.grids.path}",
-                "run data_scripts/extract_features.py again",
+                f"`python data_scripts/extract_features.py --root {root} --backbone rendered` (or resnet101) makes them",
             )
-        types = root / "type_mapping.json"
-        if types.is_file():
-            typed = {scene_id(name) for names in read_json(types).values() for name in names}
+        if types is not None:
             self.complain(
-                [s for s in self.scene_ids if s not in typed],
-                f"no change type in {types}",
-                "correct that file",
+                [s for s in scenes if s not in types],
+                f"no change type in {root / 'type_mapping.json'}",
+                "make or download that file again",
             )
 
-    def complain(self, missing: Sequence[int], what: str, way_out: str) -> None:
-        if missing:
-            some = ", ".join(f"{scene:06d}" for scene in missing[:5]) + (" …" if len(missing) > 5 else "")
+    def complain(self, scenes: Sequence[int], what: str, way_out: str) -> None:
+        if scenes:
             raise UserError(
-                f"{len(missing)} of {len(self.scene_ids)} scenes of the {self.split} split have {what}: {some}; {way_out}."
+                f"{len(scenes)} scenes of the {self.split} split have {what}: {some(scenes)}; {way_out}."
             )
 
     def __len__(self) -> int:
         return len(self.scene_ids)
 
     def grid(self, kind: str, scene: int) -> Tensor:
-        return torch.from_numpy(np.asarray(self.grids[picture(kind, scene)], dtype=np.float32))
+        """(C, H, W) float32."""
+        return torch.from_numpy(self.grids[picture(kind, scene)].astype(np.float32))
 
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)
@@ -185,10 +222,10 @@ class ClevrChange:
         names = [f"{item.scene:06d}.png" for item in items]
 
         def pairs(befores: str, afters: str, words: str, ending: str) -> Pairs:
-            stacked = (
+            before, after, ids = (
                 torch.stack([getattr(item, field) for item in items]) for field in (befores, afters, words)
             )
-            return Pairs(*stacked, image_ids=tuple(name + ending for name in names))
+            return Pairs(before, after, ids, image_ids=tuple(name + ending for name in names))
 
         return Batch(
             pairs("before", "after", "words", ""),

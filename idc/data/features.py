@@ -1,22 +1,40 @@
-"""Extract the grids of a data set's pictures with a backbone; resumable."""
+"""Extract the grids of a data set's pictures with a backbone; resumable.
+
+Any batch size gives the same features in this sense: in float32 they differ by no more than rounding
+(relative to the largest feature less than 1e-5; a convolution library may add numbers in another order for
+another batch size), so that half-precision stores differ by at most one unit in the last place.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from idc.backbones import Backbone, open_image
-from idc.data.captions import read_json
-from idc.data.clevr_change import KINDS, picture
-from idc.data.grids import PUBLISHED, GridWriter
+from idc.data.grids import GridWriter, read_index
+from idc.data.layout import (
+    FEATURE_FOLDERS,
+    KINDS,
+    PICTURE_FOLDERS,
+    kind_of,
+    picture,
+    read_splits,
+    scene_id,
+    some,
+)
 from idc.errors import UserError
 from idc.files import atomic_write
 
-PICTURES = {"default": "images", "semantic": "sc_images", "nonsemantic": "nsc_images"}
+READERS = 4  # threads that decode and squash pictures while the backbone computes
 
 
 def fingerprint(backbone: Backbone) -> str:
@@ -27,68 +45,134 @@ def fingerprint(backbone: Backbone) -> str:
     return digest.hexdigest()[:16]
 
 
-@torch.inference_mode()
-def grids_of(backbone: Backbone, paths: list[Path], device: str) -> np.ndarray:
-    """(len(paths), C, H, W) float32."""
-    images = torch.stack([backbone.preprocess(open_image(path)) for path in paths]).to(device)
-    return backbone(images).float().cpu().numpy()
+def device_of(name: str) -> torch.device:
+    """The device of that name; "auto" is the first GPU, else the CPU. Raises UserError when there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(
+            f"the device “{name}” cannot be used here ({first}). Leave --device out, or give cpu."
+        ) from error
+    return device
 
 
 def picture_path(root: Path, name: str) -> Path:
-    return root / PICTURES[name.split("_")[1]] / name
+    return root / PICTURE_FOLDERS[kind_of(name)] / name
 
 
-def missing_pictures(root: Path, names: list[str]) -> None:
-    missing = [name for name in names if not picture_path(root, name).is_file()]
-    if missing:
-        raise UserError(
-            f"{len(missing)} pictures of the splits are missing below {root}, first {picture_path(root, missing[0])}; "
-            "render or download the data set again."
-        )
+def check_pictures(root: Path, names: list[str]) -> None:
+    """Raise UserError unless there is a file for every picture."""
+    for kind in KINDS:
+        folder = root / PICTURE_FOLDERS[kind]
+        there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        missing = [scene_id(name) for name in names if kind_of(name) == kind and name not in there]
+        if missing:
+            raise UserError(
+                f"{len(missing)} scenes of the splits have no {kind} picture such as "
+                f"{folder / picture(kind, min(missing))}: {some(missing)}. Run render_world.py or download.py again."
+            )
 
 
-def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, device: str) -> None:
+@torch.inference_mode()
+def grids_in_batches(
+    backbone: Backbone, root: Path, names: list[str], batch_size: int, device: torch.device
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Names and their grids, (batch, C, H, W) float32, in the order of `names`.
+
+    Raises UserError for a picture that cannot be read, naming it; earlier batches were handed out by then.
+    """
+    if batch_size < 1:
+        raise UserError(f"--batch-size {batch_size} is not possible; give 1 or more.")
+
+    def load(name: str) -> Tensor:
+        return backbone.preprocess(open_image(picture_path(root, name)))
+
+    batches = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    pool = ThreadPoolExecutor(READERS)
+    try:
+        ahead: deque[list[Future[Tensor]]] = deque()
+        for number, batch in enumerate(batches):
+            for coming in batches[number + len(ahead) : number + 2]:
+                ahead.append([pool.submit(load, name) for name in coming])
+            images = torch.stack([future.result() for future in ahead.popleft()])
+            with exact:
+                grids = backbone(images.to(device))
+            if tuple(grids.shape[1:]) != tuple(backbone.grid_shape):
+                raise UserError(
+                    f"the backbone {backbone.name} gave grids of shape {tuple(grids.shape[1:])} and promises "
+                    f"{tuple(backbone.grid_shape)}. Give weights that belong to it."
+                )
+            yield batch, grids.float().cpu().numpy()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def names_of(scenes: list[int]) -> list[str]:
+    return [picture(kind, scene) for scene in scenes for kind in KINDS]
+
+
+def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, device: torch.device) -> None:
     """One flat fp16 store per split, `out`/<split>. Finished splits are left alone, a begun one is continued."""
     description = {"backbone": backbone.name, "weights": fingerprint(backbone)}
-    for split, scenes in read_json(root / "splits.json").items():
-        names = [picture(kind, scene) for scene in sorted(scenes) for kind in KINDS]
+    backbone.to(device)
+    splits = {split: names_of(scenes) for split, scenes in read_splits(root).items() if scenes}
+    check_pictures(root, [name for names in splits.values() for name in names])
+    for split, names in splits.items():
         index = {"shape": list(backbone.grid_shape), "dtype": "float16", **description, "names": names}
-        done = out / split / "index.json"
-        if done.is_file():
-            if read_json(done) != index:
+        if (out / split / "index.json").is_file():
+            if read_index(out / split / "index.json") != index:
                 raise UserError(
                     f"{out / split} holds features of other pictures, another backbone or other weights. "
                     "Delete that folder, or choose another --out."
                 )
             continue
-        missing_pictures(root, names)
         writer = GridWriter(out / split, names, backbone.grid_shape, description)
-        with tqdm(
-            total=len(names), initial=writer.done, desc=f"features, {split}", unit="picture"
-        ) as progress:
-            while writer.done < len(names):
-                batch = names[writer.done : writer.done + batch_size]
-                writer.append(grids_of(backbone, [picture_path(root, name) for name in batch], device))
-                progress.update(len(batch))
-        writer.finish()
+        bar = tqdm(total=len(names), initial=writer.done, desc=f"features, {split}", unit="picture")
+        try:
+            with bar:
+                for batch, grids in grids_in_batches(
+                    backbone, root, names[writer.done :], batch_size, device
+                ):
+                    writer.append(grids)
+                    bar.update(len(batch))
+            writer.finish()
+        finally:
+            writer.close()
 
 
-def extract_npy(root: Path, out: Path, backbone: Backbone, batch_size: int, device: str) -> None:
+def extract_npy(root: Path, out: Path, backbone: Backbone, batch_size: int, device: torch.device) -> None:
     """The published layout: one float32 `.npy` per picture of every split. Existing files are left alone."""
-    names = [
-        picture(kind, scene)
-        for scenes in read_json(root / "splits.json").values()
-        for scene in scenes
-        for kind in KINDS
-    ]
-    missing_pictures(root, names)
-    targets = {name: out / PUBLISHED[name.split("_")[1]] / f"{name}.npy" for name in names}
+    about = {
+        "shape": list(backbone.grid_shape),
+        "backbone": backbone.name,
+        "weights": fingerprint(backbone),
+    }
+    backbone.to(device)
+    names = [name for scenes in read_splits(root).values() for name in names_of(scenes)]
+    check_pictures(root, names)
+    card = out / "backbone.json"
+    begun = any((out / folder).is_dir() for folder in FEATURE_FOLDERS.values())
+    if card.is_file() and read_index(card) != about:
+        raise UserError(
+            f"{out} holds features of another backbone or other weights. Delete that folder, or choose another --out."
+        )
+    if begun and not card.is_file():
+        raise UserError(
+            f"{out} holds features that were not made here (there is no {card.name}), and the two are not mixed. Use them "
+            "as they are, or choose another --out."
+        )
+    with atomic_write(card) as path:
+        path.write_text(json.dumps(about) + "\n", encoding="utf-8")
+    targets = {name: out / FEATURE_FOLDERS[kind_of(name)] / f"{name}.npy" for name in names}
     todo = [name for name in names if not targets[name].is_file()]
-    with tqdm(total=len(names), initial=len(names) - len(todo), desc="features", unit="picture") as progress:
-        for start in range(0, len(todo), batch_size):
-            batch = todo[start : start + batch_size]
-            grids = grids_of(backbone, [picture_path(root, name) for name in batch], device)
+    with tqdm(total=len(names), initial=len(names) - len(todo), desc="features", unit="picture") as bar:
+        for batch, grids in grids_in_batches(backbone, root, todo, batch_size, device):
             for name, grid in zip(batch, grids, strict=True):
                 with atomic_write(targets[name]) as path:
                     np.save(path, grid)
-            progress.update(len(batch))
+            bar.update(len(batch))

@@ -1,114 +1,164 @@
 """Stores of grids: one (C, H, W) feature map per picture, found by the picture's file name.
 
 Two layouts: the published one, a folder of `.npy` files named after the pictures (in `features/`,
-`sc_features/`, `nsc_features/`), and a flat one, a single fp16 file that is mapped into memory with a JSON
-index beside it.
+`sc_features/`, `nsc_features/`), and a flat one, a folder per split with a single fp16 file that is mapped
+into memory and a JSON index beside it (shape, names in row order, backbone, hash of its weights).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from idc.data.layout import FEATURE_FOLDERS, KINDS, kind_of
 from idc.errors import UserError
 from idc.files import atomic_write
 
-PUBLISHED = {"default": "features", "semantic": "sc_features", "nonsemantic": "nsc_features"}
+AGAIN = "`python data_scripts/extract_features.py` makes them anew"
 
 
 class Grids(ABC):
-    """Random access to grids by picture name; `shape` is (C, H, W)."""
+    """Random access to grids by picture name; `shape` is (C, H, W). Can be sent to worker processes.
+
+    backbone: the name of the backbone that made the grids, None where the store does not say.
+    """
 
     shape: tuple[int, int, int]
     path: Path
+    backbone: str | None = None
 
     @abstractmethod
-    def __getitem__(self, name: str) -> NDArray[np.floating]: ...
+    def __getitem__(self, name: str) -> NDArray[np.floating]:
+        """The grid of a picture, as stored (fp16 or fp32). Raises UserError when it cannot be had."""
 
     @abstractmethod
     def __contains__(self, name: object) -> bool: ...
 
+    def expect(self, shape: tuple[int, int, int], who: str) -> None:
+        """Raise UserError unless the grids have this shape. who: what wants it, e.g. "the snapshot runs/a"."""
+        if tuple(shape) != self.shape:
+            raise UserError(
+                f"{who} works on grids of shape {tuple(shape)}, those in {self.path} have {self.shape}"
+                + (f" (backbone {self.backbone})" if self.backbone else "")
+                + ". Give the features of the right backbone (data.backbone, data.grids)."
+            )
+
 
 class NpyGrids(Grids):
-    """The published layout. Raises UserError for a missing, truncated or differently shaped file."""
+    """The published layout: float32 `.npy` files, one per picture."""
 
     def __init__(self, path: Path):
         self.path = path
-        first = next((file for folder in PUBLISHED.values() for file in (path / folder).glob("*.npy")), None)
+        files = (
+            file for kind in KINDS for file in (path / FEATURE_FOLDERS[kind]).glob(f"CLEVR_{kind}_*.png.npy")
+        )
+        first = next(files, None)
         if first is None:
             raise UserError(
-                f"{path} holds neither a flat store (index.json) nor {', '.join(PUBLISHED.values())} with .npy files; "
-                "`python data_scripts/extract_features.py` makes them."
+                f"{path} holds neither a flat store of this split nor {', '.join(FEATURE_FOLDERS.values())} with "
+                f"files like CLEVR_default_000000.png.npy; {AGAIN}."
             )
+        about = path / "backbone.json"
+        if about.is_file():
+            self.backbone = read_index(about).get("backbone")
         self.shape = self.read(first).shape
 
-    def file(self, name: str) -> Path:
-        kind = name.split("_")[1]
-        return self.path / PUBLISHED[kind] / f"{name}.npy"
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "files"}
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """The names of all files, listed once: asking the disk for each of 100,000 pictures takes too long."""
+        folders = (self.path / folder for folder in FEATURE_FOLDERS.values())
+        return frozenset(name for folder in folders if folder.is_dir() for name in os.listdir(folder))  # noqa: PTH208 - names alone, no Path objects
 
     def read(self, file: Path) -> NDArray[np.floating]:
         try:
             grid = np.load(file, allow_pickle=False)
         except FileNotFoundError as error:
+            raise UserError(f"the features {file} are missing; {AGAIN}, skipping those it finds.") from error
+        except (ValueError, EOFError, OSError, SyntaxError) as error:
             raise UserError(
-                f"the features {file} are missing; run extract_features.py again, it resumes."
+                f"the features {file} cannot be read ({error}); the file may be truncated. Delete it; {AGAIN}, "
+                "skipping those it finds."
             ) from error
-        except (ValueError, EOFError, OSError) as error:
+        expected = getattr(self, "shape", None)
+        if grid.ndim != 3 or grid.dtype.kind != "f" or grid.shape != (expected or grid.shape):
             raise UserError(
-                f"the features {file} cannot be read ({error}); the file may be truncated. "
-                "Delete it and run extract_features.py again."
-            ) from error
-        if grid.ndim != 3 or grid.shape != getattr(self, "shape", grid.shape):
-            raise UserError(f"{file} has shape {grid.shape}, expected {getattr(self, 'shape', '(C, H, W)')}.")
+                f"{file} has shape {grid.shape} and type {grid.dtype}, not {expected or '(C, H, W)'} and float32. "
+                f"Delete it; {AGAIN}, or download it again."
+            )
         return grid
 
     def __getitem__(self, name: str) -> NDArray[np.floating]:
-        return self.read(self.file(name))
+        return self.read(self.path / FEATURE_FOLDERS[kind_of(name)] / f"{name}.npy")
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.file(name).is_file()
+        return f"{name}.npy" in self.files
+
+
+def read_index(file: Path) -> dict[str, Any]:
+    """A store's description. Raises UserError when it is broken."""
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{file} is not valid JSON ({error}). Delete the folder {file.parent}; {AGAIN}."
+        ) from error
+    if not isinstance(index, dict):
+        raise UserError(
+            f"{file} does not describe a store of features. Delete the folder {file.parent}; {AGAIN}."
+        )
+    return index
 
 
 class FlatGrids(Grids):
-    """One fp16 file, mapped into memory."""
+    """One fp16 file of a split, mapped into memory: a grid is read when it is asked for."""
 
     def __init__(self, path: Path):
         self.path = path
-        index = json.loads((path / "index.json").read_text(encoding="utf-8"))
-        self.shape = (index["shape"][0], index["shape"][1], index["shape"][2])
-        self.rows = {name: row for row, name in enumerate(index["names"])}
-        file = path / "grids.fp16"
-        expected = 2 * len(self.rows) * int(np.prod(self.shape))
-        size = file.stat().st_size if file.is_file() else 0
-        if size != expected:
+        index = read_index(path / "index.json")
+        try:
+            channels, height, width = map(int, index["shape"])
+            names = index["names"]
+            self.backbone = index.get("backbone")
+            self.rows = {name: row for row, name in enumerate(names)}
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{file} has {size} bytes instead of {expected}; it is not whole. Delete {path} and run "
-                "extract_features.py again."
+                f"{path / 'index.json'} does not describe a store of features ({error!r}). Delete {path}; {AGAIN}."
+            ) from error
+        self.shape = (channels, height, width)
+        file = path / "grids.fp16"
+        expected = 2 * len(names) * channels * height * width
+        size = file.stat().st_size if file.is_file() else 0
+        if size != expected or not size:
+            raise UserError(
+                f"{file} has {size} bytes instead of {expected}; it is not whole. Delete {path}; {AGAIN}."
             )
-        self.grids = np.memmap(file, np.float16, "r", shape=(len(self.rows), *self.shape))
+        self.grids = np.memmap(file, np.float16, "r", shape=(len(names), *self.shape))
 
     def __getitem__(self, name: str) -> NDArray[np.floating]:
         try:
             return self.grids[self.rows[name]]
         except KeyError as error:
             raise UserError(
-                f"{self.path} has no features of {name}; run extract_features.py again."
+                f"the features in {self.path} lack {name}. Was the split changed since? Delete {self.path}; {AGAIN}."
             ) from error
 
     def __contains__(self, name: object) -> bool:
         return name in self.rows
 
-    def __getstate__(self) -> Path:
-        return self.path
-
-    def __setstate__(self, path: Path) -> None:
-        self.__init__(path)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[type[FlatGrids], tuple[Path]]:
+        return FlatGrids, (self.path,)
 
 
 def open_grids(path: str | Path, split: str) -> Grids:
@@ -130,37 +180,75 @@ def open_grids(path: str | Path, split: str) -> Grids:
 class GridWriter:
     """Writes a flat store row by row; `done` rows are already there when work is taken up again.
 
-    The rows go to `grids.partial` in the order of `names`; only `finish` makes the store visible.
-    Raises UserError when a partial store was begun with another backbone, shape or list of pictures.
+    The rows go to `grids.partial` in the order of `names`; a row that was cut off by a kill is dropped and
+    asked for again, and only `finish` makes the store visible to readers.
+    Raises UserError when the store was begun with another backbone, shape or list of pictures, when another
+    process writes it too, and when the disk is full.
     """
 
     def __init__(
         self, path: Path, names: Iterable[str], shape: tuple[int, int, int], description: dict[str, str]
     ):
-        self.path, self.names, self.shape = path, list(names), shape
+        self.path, self.names, self.shape = path, list(names), tuple(shape)
         self.index = {"shape": list(shape), "dtype": "float16", **description, "names": self.names}
         path.mkdir(parents=True, exist_ok=True)
-        plan = path / "plan.json"
-        if plan.is_file() and json.loads(plan.read_text(encoding="utf-8")) != self.index:
-            raise UserError(
-                f"{path} was begun with another backbone, other weights or other pictures. Delete that folder to begin anew."
-            )
-        with atomic_write(plan) as temporary:
-            temporary.write_text(json.dumps(self.index), encoding="utf-8")
+        plan, whole, partial = path / "plan.json", path / "grids.fp16", path / "grids.partial"
+        if plan.is_file():
+            if read_index(plan) != self.index:
+                raise UserError(
+                    f"{path} was begun with another backbone, other weights or other pictures. Delete that folder to begin "
+                    "anew, or name another one with --out."
+                )
+            if whole.is_file() and not partial.is_file():  # killed between the two renamings of `finish`
+                whole.replace(partial)
+        else:
+            partial.unlink(missing_ok=True)  # rows nobody knows the order of
+            with atomic_write(plan) as temporary:
+                temporary.write_text(json.dumps(self.index), encoding="utf-8")
         self.row_bytes = 2 * int(np.prod(shape))
-        self.file = (path / "grids.partial").open("ab")
-        self.done = os.fstat(self.file.fileno()).st_size // self.row_bytes
+        self.file = partial.open("ab", buffering=0)
+        self.done = min(os.fstat(self.file.fileno()).st_size // self.row_bytes, len(self.names))
         self.file.truncate(self.done * self.row_bytes)
 
     def append(self, grids: NDArray[np.floating]) -> None:
-        """The next rows, (R, C, H, W)."""
+        """The next rows, (R, C, H, W). A row that holds infinities after rounding to fp16 is refused."""
         if grids.shape[1:] != self.shape:
-            raise UserError(f"a grid has shape {grids.shape[1:]}, the store holds {self.shape}.")
-        self.file.write(np.ascontiguousarray(grids, dtype=np.float16).tobytes())
-        self.file.flush()
+            raise UserError(
+                f"a grid has shape {grids.shape[1:]}, the store {self.path} holds {self.shape}. Name another --out."
+            )
+        with np.errstate(over="ignore"):
+            rows = np.ascontiguousarray(grids, dtype=np.float16)
+        if not np.isfinite(rows).all():
+            raise UserError(
+                f"the features of one of {', '.join(self.names[self.done : self.done + len(rows)][:4])} … are not finite in "
+                "half precision. Use other weights, or --store npy, which keeps single precision."
+            )
+        if os.fstat(self.file.fileno()).st_size != self.done * self.row_bytes:
+            raise UserError(
+                f"another process writes {self.path} at the same time. Stop both, delete that folder and run one of them."
+            )
+        data = memoryview(rows.tobytes())
+        try:
+            while data:
+                data = data[self.file.write(data) :]
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError(
+                    f"no space left on the disk while writing {self.path}: {self.done} of {len(self.names)} pictures are "
+                    "done and kept. Free some space and run the same command again; it continues there."
+                ) from error
+            raise
         self.done += len(grids)
 
     def finish(self) -> None:
+        """Make the store visible. Raises ValueError unless every row is there."""
+        if self.done != len(self.names):
+            raise ValueError(f"{self.done} of {len(self.names)} rows are written")
+        os.fsync(self.file.fileno())
         self.file.close()
         (self.path / "grids.partial").replace(self.path / "grids.fp16")
         (self.path / "plan.json").replace(self.path / "index.json")
+
+    def close(self) -> None:
+        """Stop; a later writer continues."""
+        self.file.close()
