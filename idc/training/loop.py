@@ -226,7 +226,7 @@ def run_steps(
     for step, batch in enumerate(progress, start=first):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config.optim, step, steps, sampler.steps_per_epoch)
-        torch.manual_seed(hash((config.seed, step, fabric.global_rank)) % 2**63)
+        torch.manual_seed((config.seed * 1_000_003 + step) * 1009 + fabric.global_rank)
         parts = losses(batch.to(fabric.device))
         check_finite(step, parts, batch, run)
         unknown = set(parts) - set(weights)
