@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
@@ -32,11 +33,11 @@ def open_image(path: str | Path) -> Image.Image:
     """The picture as RGB, wholly read. Raises UserError when it is missing, truncated or no picture."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"there is no picture at {path}.")
+        raise UserError(f"there is no picture at {path}. Render or download it, or correct the path.")
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise UserError(
             f"the picture {path} cannot be read ({error}); it may be truncated. Copy, download or render it again."
         ) from error

@@ -2,13 +2,17 @@
 
 He et al. 2016; torchvision's model. Picture squashed to 224 x 224 (bicubic, both sides forced), scaled to
 [0, 1], normalised with ImageNet's mean and standard deviation -> grid (1024, 14, 14).
+
+The released extraction script differs in two small ways: it divides the blue channel by 0.224 instead of
+0.225, and it resizes with OpenCV, whose bicubic filter does not smooth when it shrinks. A model trained on
+the published features should be tested on the published features.
 """
 
 from __future__ import annotations
 
 import pickle
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -23,6 +27,7 @@ from idc.errors import UserError
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 SIZE = 224
+FILE = "resnet101-63fe2227.pth"  # IMAGENET1K_V1
 
 
 class ResNet101(Backbone):
@@ -49,24 +54,55 @@ def load(weights: str | Path | None = None) -> ResNet101:
     """The frozen network. weights: a local file with torchvision's state dict, None for torchvision's loader.
 
     The weights are IMAGENET1K_V1, those of `pretrained=True` in the days of the published features.
+    Raises UserError when torchvision does not fit torch, when the weights cannot be had, and when a file
+    does not hold them (it is read without unpickling code).
     """
     check_torchvision()
-    from torchvision.models import ResNet101_Weights, resnet101
+    from torchvision.models import resnet101
 
-    network = resnet101()
+    state = downloaded() if weights is None else read_weights(Path(weights))
+    with torch.device("meta"):  # no random initialisation that the weights overwrite
+        network = resnet101()
     try:
-        if weights is None:
-            state = ResNet101_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
-        elif Path(weights).is_file():
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-        else:
-            raise UserError(f"there are no ResNet-101 weights at {weights}.")
-        network.load_state_dict(state)
-    except (URLError, ConnectionError, TimeoutError) as error:
+        network.load_state_dict(
+            {
+                name: tensor.float() if tensor.is_floating_point() else tensor
+                for name, tensor in state.items()
+            },
+            assign=True,
+        )
+    except (RuntimeError, AttributeError, TypeError) as error:
+        first = " ".join(str(error).split())[:200]
         raise UserError(
-            f"the ImageNet weights of ResNet-101 could not be downloaded ({error}). On a machine with internet, "
-            "fetch resnet101-63fe2227.pth once and name it: --weights resnet101-63fe2227.pth."
+            f"{weights} does not hold torchvision's ResNet-101 weights ({first}). Give {FILE}, or leave --weights out."
         ) from error
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        raise UserError(f"{weights} does not hold torchvision's ResNet-101 weights: {error}") from error
     return ResNet101(network).eval().requires_grad_(False)
+
+
+def downloaded() -> dict[str, Tensor]:
+    """The state dict from torchvision's own loader, which keeps it in torch's cache folder."""
+    from torchvision.models import ResNet101_Weights
+
+    try:
+        return dict(ResNet101_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True))
+    except (OSError, HTTPException, RuntimeError) as error:  # no net, a server's no, a file cut short
+        raise UserError(
+            f"the ImageNet weights of ResNet-101 could not be downloaded ({error}). On a machine with internet, fetch "
+            f"https://download.pytorch.org/models/{FILE} once and name it: --weights {FILE}."
+        ) from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict of a local file."""
+    if not path.is_file():
+        raise UserError(f"there are no ResNet-101 weights at {path}. Name a {FILE}, or leave --weights out.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
+        first = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path} is not a file of weights, or not whole ({first}). Download {FILE} again and name it."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise UserError(f"{path} does not hold a state dict of ResNet-101. Name a {FILE}.")
+    return state

@@ -41,10 +41,6 @@ class Family:
         """One of the scene's captions as ids, drawn uniformly."""
         return self.labels[rng.integers(self.start[scene], self.end[scene] + 1)].astype(np.int64)
 
-    def all(self, scene: int) -> NDArray[np.int64]:
-        """(captions, L): every caption of the scene."""
-        return self.labels[self.start[scene] : self.end[scene] + 1].astype(np.int64)
-
 
 def read_labels(path: str | Path) -> dict[str, Family]:
     """The families of a label file by prefix: "", "neg_" and, for rendered worlds, "rev_".
