@@ -92,7 +92,6 @@ def grids_in_batches(
         return backbone.preprocess(open_image(picture_path(root, name)))
 
     batches = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
-    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     pool = ThreadPoolExecutor(READERS)
     try:
         ahead: deque[list[Future[Tensor]]] = deque()
@@ -100,7 +99,7 @@ def grids_in_batches(
             for coming in batches[number + len(ahead) : number + 2]:
                 ahead.append([pool.submit(load, name) for name in coming])
             images = torch.stack([future.result() for future in ahead.popleft()])
-            with exact:
+            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
                 grids = backbone(images.to(device))
             if tuple(grids.shape[1:]) != tuple(backbone.grid_shape):
                 raise UserError(
