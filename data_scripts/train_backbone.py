@@ -7,8 +7,8 @@ Every cell of the 14 x 14 grid is asked three things through linear classifiers:
   owner     the four attributes of the object that covers most of the cell (binding: whose colour is it?);
   centre    whether an object's centre lies in the cell.
 The answers come from the instance masks and scenes.jsonl. The classifiers are dropped afterwards. The
-weights are written in fp16, beside them a JSON with how they were made and how accurate they are on
-scenes held out. Interrupted, the same command continues at the last finished epoch.
+train split teaches; the weights are written in fp16, beside them a JSON with how they were made and how
+accurate they are on the val split. Interrupted, the same command continues at the last finished epoch.
 """
 
 from __future__ import annotations
@@ -214,7 +214,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--lr", type=float, default=3e-3)
-    parser.add_argument("--held-out", type=int, default=200, help="scenes kept for the accuracy figures")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument(
@@ -227,14 +226,11 @@ def main() -> None:
         raise UserError(
             f"{listing} is missing; render a world first: python data_scripts/render_world.py --out {args.root}"
         )
-    records = [json.loads(line) for line in listing.read_text(encoding="utf-8").splitlines()]
-    if len(records) <= args.held_out:
-        raise UserError(
-            f"{args.root} has {len(records)} scenes, but {args.held_out} are held out; render more."
-        )
-    order = np.random.default_rng(args.seed).permutation(len(records))
-    held_out = [records[i] for i in order[: args.held_out]]
-    training = [records[i] for i in order[args.held_out :]]
+    records = {r["index"]: r for r in map(json.loads, listing.read_text(encoding="utf-8").splitlines())}
+    splits = json.loads((args.root / "splits.json").read_text(encoding="utf-8"))
+    training, held_out = ([records[i] for i in splits[name]] for name in ("train", "val"))
+    if not training or not held_out:
+        raise UserError(f"{args.root} needs scenes in its train and val splits; render with --splits.")
     test_pictures = read_pictures(args.root, held_out, args.workers)
     pictures = read_pictures(args.root, training, args.workers)
 
