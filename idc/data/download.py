@@ -208,7 +208,7 @@ def fetch(url: str, target: Path, *, pause: float = 2.0) -> None:
                 if status not in (408, 425, 429) and status < 500:
                     raise UserError(
                         f"{url} answers “{error}”. Is the address right, and is the file still shared? You may fetch it "
-                        f" with a browser and put it at {target}."
+                        f"with a browser and put it at {target}."
                     ) from error
                 problem = error
             except requests.RequestException as error:

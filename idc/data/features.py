@@ -99,7 +99,9 @@ def grids_in_batches(
             for coming in batches[number + len(ahead) : number + 2]:
                 ahead.append([pool.submit(load, name) for name in coming])
             images = torch.stack([future.result() for future in ahead.popleft()])
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            with torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+            ):
                 grids = backbone(images.to(device))
             if tuple(grids.shape[1:]) != tuple(backbone.grid_shape):
                 raise UserError(
@@ -130,18 +132,14 @@ def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, dev
                     "Delete that folder, or choose another --out."
                 )
             continue
-        writer = GridWriter(out / split, names, backbone.grid_shape, description)
-        bar = tqdm(total=len(names), initial=writer.done, desc=f"features, {split}", unit="picture")
-        try:
+        with GridWriter(out / split, names, backbone.grid_shape, description) as writer:
+            todo = names[writer.done :]
+            bar = tqdm(total=len(names), initial=writer.done, desc=f"features, {split}", unit="picture")
             with bar:
-                for batch, grids in grids_in_batches(
-                    backbone, root, names[writer.done :], batch_size, device
-                ):
+                for batch, grids in grids_in_batches(backbone, root, todo, batch_size, device):
                     writer.append(grids)
                     bar.update(len(batch))
             writer.finish()
-        finally:
-            writer.close()
 
 
 def extract_npy(root: Path, out: Path, backbone: Backbone, batch_size: int, device: torch.device) -> None:

@@ -178,7 +178,7 @@ def open_grids(path: str | Path, split: str) -> Grids:
 
 
 class GridWriter:
-    """Writes a flat store row by row; `done` rows are already there when work is taken up again.
+    """Writes a flat store row by row, in a `with` block; `done` rows are already there when work is taken up again.
 
     The rows go to `grids.partial` in the order of `names`; a row that was cut off by a kill is dropped and
     asked for again, and only `finish` makes the store visible to readers.
@@ -249,6 +249,8 @@ class GridWriter:
         (self.path / "grids.partial").replace(self.path / "grids.fp16")
         (self.path / "plan.json").replace(self.path / "index.json")
 
-    def close(self) -> None:
-        """Stop; a later writer continues."""
-        self.file.close()
+    def __enter__(self) -> GridWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()  # a later writer continues

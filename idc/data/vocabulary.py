@@ -70,7 +70,7 @@ class Vocabulary:
             )
         try:
             index = json.loads(path.read_text(encoding="utf-8"))
-            words = sorted(index, key=index.__getitem__)
+            words = [word for word, _ in sorted(index.items(), key=lambda entry: entry[1])]
             numbers = sorted(index.values())
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise UserError(

@@ -1,0 +1,61 @@
+"""Fixtures that several areas share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FOLDERS = {"default": "images", "semantic": "sc_images", "nonsemantic": "nsc_images"}
+
+
+@pytest.fixture
+def small_world(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a data set in the CLEVR-Change layout: ten scenes of noise, ids with holes, one id in no split.
+
+    Scene 13 is in no split, 3 and 10 to 12 do not exist; two captions per scene and family.
+    """
+
+    def make(folder: str = "world", *, reversed_captions: bool = True, pictures: bool = True) -> Path:
+        root = tmp_path / folder
+        root.mkdir()
+        scenes = [0, 1, 2, 4, 5, 6, 7, 8, 9, 13]
+        rng = np.random.default_rng(0)
+        for kind, name in FOLDERS.items():
+            (root / name).mkdir()
+            for scene in scenes if pictures else []:
+                pixels = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / name / f"CLEVR_{kind}_{scene:06d}.png")
+        colors = ["red", "blue", "green", "cyan", "brown"]
+        types = ["color", "material", "add", "drop", "move"]
+
+        def listing(first: str, second: str) -> dict[str, list[str]]:
+            return {
+                f"CLEVR_default_{scene:06d}.png": [
+                    first.format(colors[scene % 5]),
+                    second.format(colors[scene % 5]),
+                ]
+                for scene in scenes
+            }
+
+        files = {
+            "change_captions": listing(
+                "the {} cube has appeared", "a {} cube was newly placed; look, there."
+            ),
+            "no_change_captions": listing("no change was made near {}", "the two scenes seem identical, {}"),
+            "splits": {"train": [0, 1, 2, 4, 5, 6], "val": [7, 8], "test": [9]},
+            "type_mapping": {
+                type_: [f"{s:06d}.png" for s in scenes if s % 5 == k] for k, type_ in enumerate(types)
+            },
+        }
+        if reversed_captions:
+            files["reversed_captions"] = listing("the {} cube is gone", "the {} cube is no longer there")
+        for name, content in files.items():
+            (root / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        return root
+
+    return make
