@@ -35,7 +35,7 @@ class Family:
     vocabulary: str | None = None
 
     def has(self, scene: int) -> bool:
-        return scene < len(self.start) and 0 <= self.start[scene] <= self.end[scene]
+        return scene < len(self.start) and bool(0 <= self.start[scene] <= self.end[scene])
 
     def choose(self, scene: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """One of the scene's captions as ids, drawn uniformly."""
