@@ -1,187 +1,362 @@
-"""Typed configurations: YAML on top of defaults, `dotted.key=value` on top of YAML."""
+"""Typed configurations: YAML on top of defaults, `dotted.key=value` on top of YAML.
+
+The defaults are the paper's values. A configuration is strict: an unknown key and a value of another type are
+errors that name the key. Paths are relative to the current folder.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from idc.errors import UserError
 from idc.files import atomic_write
 
-STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid", strict=True)
+Count = Annotated[int, Field(ge=1)]
+Index = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, frozen=True)
 class SplitConfig:
-    """One split. swap: how often default and nonsemantic trade places. reversal: how often the change is
-    played backwards (rendered worlds only). max_samples: a subset of that many scenes."""
+    """A split. batch_size: scenes in a batch, of each process. max_samples: a subset of that many scenes."""
 
-    batch_size: int = 128
-    max_samples: int | None = None
-    swap: float = 0.0
-    reversal: float = 0.0
+    batch_size: Count = 128
+    max_samples: Count | None = None
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, frozen=True)
+class TrainSplitConfig:
+    """The training split. swap: how often the default and the nonsemantic picture trade places. reversal: how often
+    the change is played backwards, which only rendered worlds have captions for."""
+
+    batch_size: Count = 128
+    max_samples: Count | None = None
+    swap: Share = 0.5
+    reversal: Share = 0.0
+
+
+@dataclass(config=STRICT, frozen=True)
 class DataConfig:
-    """Where the data are; what is left null is looked for in its usual place below `root`."""
+    """Where the data are; what is left null has its usual place below `root`, see `path`."""
 
     root: str = "data/clevr_change"
     backbone: str = "resnet101"
     grids: str | None = None
     labels: str | None = None
     vocabulary: str | None = None
-    num_workers: int = 0
-    train: SplitConfig = field(default_factory=lambda: SplitConfig(swap=0.5))
+    annotations: str | None = None
+    num_workers: Index = 0
+    train: TrainSplitConfig = field(default_factory=TrainSplitConfig)
     val: SplitConfig = field(default_factory=SplitConfig)
     test: SplitConfig = field(default_factory=SplitConfig)
 
-    def path(self, name: str) -> Path:
-        """The path of "grids", "labels" or "vocabulary"."""
+    def path(self, name: Literal["grids", "labels", "vocabulary", "annotations"]) -> Path:
+        """The path of the features, the label file, the vocabulary or the reference captions."""
         usual = {
             "grids": f"features_{self.backbone}",
             "labels": "transformer_labels.hdf5",
             "vocabulary": "transformer_vocab.json",
+            "annotations": "total_change_captions_reformat.json",
         }
         return Path(getattr(self, name) or Path(self.root) / usual[name])
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, frozen=True)
 class OptimConfig:
-    """Adam and its learning rate. schedule: "step" multiplies by gamma every `step_epochs` epochs (as
-    published), "cosine" falls to zero, "constant" stays; `warmup` steps of linear rise come first. clip: the largest
-    gradient norm, null for none."""
+    """Adam and its learning rate.
 
-    lr: float = 2e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
+    schedule: "step" multiplies the rate by gamma every `step_epochs` epochs, as published; "cosine" lets it fall to
+    zero at the last step; "constant" keeps it. The first `warmup` steps rise linearly. clip: the largest norm
+    of the gradient, null for any.
+    """
+
+    lr: Positive = 2e-4
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
     schedule: Literal["step", "cosine", "constant"] = "step"
-    warmup: int = 0
-    step_epochs: int = 15
-    gamma: float = 0.1
-    clip: float | None = None
+    warmup: Index = 0
+    step_epochs: Count = 15
+    gamma: Positive = 0.1
+    clip: Positive | None = None
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, frozen=True)
 class TrainConfig:
-    """The loop. save_every: steps between two states to resume from, null for snapshot_every.
-    best_metric: what chooses the best snapshot on val, e.g. CIDEr or facts.statement."""
+    """The loop; everything is counted in steps.
 
-    steps: int = 10_000
-    snapshot_every: int = 1000
-    save_every: int | None = None
-    keep: int = 3
-    log_every: int = 10
+    snapshot_every: validate and write a snapshot. save_every: write the state to resume from; null for
+    snapshot_every. keep_last: how many snapshots to keep beside the best one; null for all. best_metric: what
+    chooses the best snapshot on val, e.g. CIDEr, or facts.statement on rendered worlds. devices: processes;
+    torchrun's own number goes before it.
+    """
+
+    steps: Count = 10_000
+    snapshot_every: Count = 1000
+    save_every: Count | None = None
+    keep_last: Count | None = None
+    log_every: Count = 10
     best_metric: str = "CIDEr"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
-    devices: int = 1
+    devices: Count = 1
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, frozen=True)
 class Config:
-    """One experiment. `model` is checked by the system; `loss_weights` has a number for each of its losses."""
+    """One experiment, written to `runs`/`exp_name`.
 
-    exp_name: str
+    model: the system's own settings. loss_weights: a factor for each of the system's losses; 0 leaves one out.
+    Both are completed with the system's defaults. logger: beside metrics.jsonl, which is always written.
+    Raises UserError for an unknown system, a setting the system lacks and a loss it does not have.
+    """
+
+    exp_name: Name
     system: str = "scorer_cbr"
-    seed: int = 1111
+    seed: Index = 1111
     runs: str = "runs"
     model: dict[str, Any] = field(default_factory=dict)
-    loss_weights: dict[str, float] = field(
-        default_factory=lambda: {"caption": 1.0, "cross_view": 0.1, "cross_modal": 0.001}
-    )
+    loss_weights: dict[str, NotNegative] = field(default_factory=dict)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    logger: list[Literal["jsonl", "tensorboard", "visdom"]] = field(default_factory=lambda: ["tensorboard"])
+    logger: tuple[Literal["jsonl", "tensorboard", "visdom"], ...] = ("tensorboard",)
+
+    def __post_init__(self) -> None:
+        from idc.systems import system_class
+
+        system = system_class(self.system)
+        check_names(self.model, name_tree(system.Config), "model")
+        check_names(self.loss_weights, dict.fromkeys(system.loss_weights, float), "loss_weights")
+        model = checked(system.Config, self.model, "model")
+        object.__setattr__(self, "model", plain(model))
+        object.__setattr__(self, "loss_weights", {**system.loss_weights, **self.loss_weights})
 
     @property
     def run_folder(self) -> Path:
         return Path(self.runs) / self.exp_name
 
 
-def field_names(kind: Any, place: tuple[Any, ...]) -> list[str]:
-    """The field names of the dataclass that stands at `place` inside `kind`."""
-    for part in place:
-        fields = {f.name: f for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
-        if part not in fields:
-            return []
-        default = fields[part].default_factory
-        kind = type(default()) if default is not dataclasses.MISSING else None
-    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+NameTree = dict[str, Any]  # setting -> its type, or the tree of a section
 
 
-def checked(kind: Any, values: dict[str, Any], source: str, prefix: tuple[str, ...] = ()) -> Any:
-    """A `kind` made of plain values. Raises UserError that names the key and suggests the nearest one."""
+def name_tree(kind: Any) -> NameTree:
+    """The settings of a dataclass, sections in sections."""
+    types = get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind)]
+    return {
+        name: name_tree(types[name]) if dataclasses.is_dataclass(types[name]) else types[name]
+        for name in names
+    }
+
+
+def full_tree(system: str) -> NameTree:
+    """All settings of an experiment with that system."""
+    from idc.systems import system_class
+
+    kind = system_class(system)
+    weights = dict.fromkeys(kind.loss_weights, float)
+    return name_tree(Config) | {"model": name_tree(kind.Config), "loss_weights": weights}
+
+
+def dotted(tree: NameTree, prefix: str = "") -> Iterator[str]:
+    """Every setting's full name."""
+    for name, inside in tree.items():
+        if isinstance(inside, dict):
+            yield from dotted(inside, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def check_names(
+    values: dict[str, Any], tree: NameTree, place: str = "", everything: NameTree | None = None
+) -> None:
+    """Raises UserError for a key that is no setting, with the nearest one."""
+    everything = tree if everything is None else everything
+    prefix = f"{place}." if place else ""
+    for key, value in values.items():
+        if key not in tree:
+            near = nearest(str(key), prefix, list(tree), list(dotted(everything)))
+            raise UserError(f"there is no setting “{prefix}{key}”; {near}")
+        if isinstance(tree[key], dict):
+            if not isinstance(value, dict):
+                raise UserError(
+                    f"“{prefix}{key}” is {value!r}, but it is a section with the settings {', '.join(tree[key])}."
+                )
+            check_names(value, tree[key], prefix + key, everything)
+
+
+def nearest(key: str, prefix: str, siblings: list[str], everywhere: list[str]) -> str:
+    """What to say to someone who typed `key`."""
+    elsewhere = [name for name in everywhere if name.split(".")[-1] == key]
+    close = [prefix + name for name in difflib.get_close_matches(key, siblings, n=1)]
+    close = elsewhere or close or difflib.get_close_matches(prefix + key, everywhere, n=1)
+    if close:
+        return f"did you mean {' or '.join(f'“{name}”' for name in close)}?"
+    return f"there are {', '.join(siblings)}."
+
+
+def checked(kind: Any, values: dict[str, Any], place: str = "") -> Any:
+    """A `kind` made of plain values. Raises UserError that names every wrong setting, its value and what it must be.
+
+    Values take the way through JSON: in pydantic's strict mode a list may then stand for a tuple.
+    """
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = tuple(part for part in first["loc"] if part != "dataclass")
-        key = ".".join(map(str, prefix + place))
-        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            names = field_names(kind, place[:-1])
-            near = difflib.get_close_matches(str(place[-1]), names, n=1, cutoff=0.4)
-            way_out = f"did you mean “{near[0]}”?" if near else f"known are {', '.join(names)}."
-            raise UserError(f"{source}: there is no setting “{key}”; {way_out}") from error
-        if first["type"] in ("missing", "missing_argument"):
-            raise UserError(f"{source}: the setting “{key}” is missing.") from error
-        raise UserError(f"{source}: “{key}” is {first['input']!r}, but {first['msg'].lower()}.") from error
+        raise UserError(
+            "; ".join(dict.fromkeys(complaint(each, place) for each in error.errors())) + "."
+        ) from error
+
+
+def complaint(error: Any, place: str) -> str:
+    """One wrong setting in words."""
+    # pydantic adds the members of a union to the place; they are no settings of ours
+    parts = [part for part in error["loc"] if not (isinstance(part, str) and re.search(r"[^\w.-]", part))]
+    key = ".".join(map(str, ([place] if place else []) + parts))
+    if error["type"] in ("missing", "missing_argument"):
+        return f"the setting “{key}” is missing"
+    if error["type"] == "string_pattern_mismatch":
+        return f"“{key}” is {error['input']!r}; it may only have letters, digits, “_”, “-” and “.”"
+    must = (
+        error["msg"].replace("Input should be", "must be").replace("unable to parse string as an integer", "")
+    )
+    return f"“{key}” is {error['input']!r}; it {must}"
+
+
+class ConfigLoader(yaml.SafeLoader):
+    """YAML as people write it: 2e-4 is a number, a date is text, a key that comes twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"“{twice}” is set twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+ConfigLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+ConfigLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)
+
+
+def read_yaml(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, ConfigLoader)  # noqa: S506, it is a SafeLoader
+    except yaml.YAMLError as error:
+        raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def override(values: dict[str, Any], text: str, tree: NameTree) -> None:
+    """Set one `dotted.key=value`. The value is read as YAML, unless the setting is text: then it is taken as it is."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip("."):
+        raise UserError(f"“{text}” is not of the form dotted.key=value, such as optim.lr=0.001.")
+    inside, known = values, tree
+    *parents, last = key.split(".")
+    for parent in parents:
+        if inside.get(parent) is None:
+            inside[parent] = {}
+        known = known.get(parent) if isinstance(known, dict) else None  # type: ignore[assignment]
+        inside = inside[parent]
+        if not isinstance(inside, dict):
+            raise UserError(f"“{text}” looks for a setting inside “{parent}”, which is a single value.")
+    kind = known.get(last) if isinstance(known, dict) else None
+    if is_text(kind) and value not in ("null", "~", ""):
+        inside[last] = value
+    else:
+        inside[last] = read_yaml(value, f"the value of “{text}”")
+
+
+def is_text(kind: Any) -> bool:
+    """Whether a setting's type is str, or str | None."""
+    members = get_args(kind)
+    return (
+        kind is str or kind is Name or (bool(members) and members[0] is str and members[1:] == (type(None),))
+    )
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a configuration. Raises UserError for a missing or broken file, and as `Config` does."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no configuration at {path}; ready ones are in configs/.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a text file ({error}); give the YAML of a configuration.") from error
+    values = read_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold settings (key: value), not {values!r}.")
+    tree = name_tree(Config)
+    for each in overrides:
+        override(values, each, tree)
+    values = {name: {} if value is None and name in SECTIONS else value for name, value in values.items()}
+    source = f"{path} with {' '.join(overrides)}" if overrides else str(path)
+    try:
+        system = values.get("system", "scorer_cbr")
+        if isinstance(system, str):
+            check_names(values, full_tree(system))
+        return checked(Config, values)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+
+
+SECTIONS = ("model", "loss_weights", "data", "optim", "train")
 
 
 def model_config(config: Config) -> Any:
     """`config.model` as the system's own typed configuration."""
     from idc.systems import system_class
 
-    return checked(system_class(config.system).Config, config.model, "the configuration", ("model",))
+    return checked(system_class(config.system).Config, config.model, "model")
 
 
-def override(values: dict[str, Any], text: str) -> None:
-    """Set one `dotted.key=value`; the value is read as YAML."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UserError(f"the override “{text}” is not of the form dotted.key=value.")
-    *parents, last = key.split(".")
-    inside = values
-    for parent in parents:
-        inside = inside.setdefault(parent, {})
-        if not isinstance(inside, dict):
-            raise UserError(f"the override “{text}” goes through “{parent}”, which is a single value.")
-    inside[last] = yaml.safe_load(value) if value else None
-
-
-def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
-    """Read a configuration and check all of it, the system's part too."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no configuration at {path}; ready ones are in configs/.")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} must hold settings (key: value), not a {type(values).__name__}.")
-    for text in overrides:
-        override(values, text)
-    config = checked(Config, values, str(path))
-    model_config(config)
-    return config
-
-
-def config_to_yaml(config: Config) -> str:
-    """The whole resolved configuration."""
-    return yaml.safe_dump(TypeAdapter(Config).dump_python(config, mode="json"), sort_keys=False)
+def plain(config: Any) -> dict[str, Any]:
+    """A configuration as dictionaries, lists and plain values."""
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
 
 
 def save_config(config: Config, path: Path) -> None:
+    """Write all settings; the file can be loaded again."""
     with atomic_write(path) as temporary:
-        temporary.write_text(config_to_yaml(config), encoding="utf-8")
+        temporary.write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
+
+
+def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
+    """The settings, by dotted name, in which two configurations differ, with both values."""
+    first, second = dict(leaves(plain(one))), dict(leaves(plain(other)))
+    return {
+        name: (first.get(name), second.get(name))
+        for name in first | second
+        if first.get(name) != second.get(name)
+    }
+
+
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

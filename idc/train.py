@@ -1,23 +1,53 @@
-"""python -m idc.train --cfg configs/scorer_cbr/laptop.yaml [dotted=overrides] [--resume]"""
+"""python -m idc.train --cfg configs/scorer_cbr/laptop.yaml [dotted.key=value …] [--resume | --overwrite]
+
+Trains a system and writes runs/<exp_name>: metrics.jsonl, snapshots, best.json. Interrupted or killed, the same
+command with --resume goes on as if nothing had happened.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 
 from idc.config import load_config
 from idc.errors import command
-from idc.training.loop import train
+from idc.training.checkpoint import read_best
+from idc.training.loop import Interrupted, train
 
 
 @command
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m idc.train", description="Train a system.")
-    parser.add_argument("--cfg", required=True, help="a configuration file")
-    parser.add_argument("--resume", action="store_true", help="continue the run of that name")
+    parser = argparse.ArgumentParser(
+        prog="python -m idc.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cfg", required=True, help="a configuration, such as configs/scorer_cbr/laptop.yaml"
+    )
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="continue the run of that name")
+    existing.add_argument("--overwrite", action="store_true", help="replace the run of that name")
+    parser.add_argument(
+        "--logger",
+        action="append",
+        default=[],
+        choices=("tensorboard", "visdom"),
+        help="one more place for curves",
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, e.g. optim.lr=0.001")
-    arguments = parser.parse_args()
-    run = train(load_config(arguments.cfg, arguments.overrides), arguments.resume)
-    print(f"done; snapshots are in {run / 'snapshots'}")
+    arguments = parser.parse_intermixed_args()
+    overrides = list(arguments.overrides)
+    config = load_config(arguments.cfg, overrides)
+    if arguments.logger:
+        names = dict.fromkeys((*config.logger, *arguments.logger))
+        config = load_config(arguments.cfg, [*overrides, f"logger=[{','.join(names)}]"])
+    try:
+        run = train(config, resume=arguments.resume, overwrite=arguments.overwrite)
+    except Interrupted:
+        print(f"stopped; the same command with --resume continues {config.run_folder}", file=sys.stderr)
+        raise SystemExit(130) from None
+    best = read_best(run)
+    chosen = f"; the best is {best['step']} ({best['metric']} {best['value']:.3f})" if best else ""
+    print(f"snapshots are in {run / 'snapshots'}{chosen}")
 
 
 if __name__ == "__main__":

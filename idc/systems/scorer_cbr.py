@@ -65,6 +65,7 @@ class ScorerCBR(System):
     """Encoder (SCORER), decoder, and backward reasoning (CBR), trained together."""
 
     Config: ClassVar[type] = ScorerCBRConfig
+    loss_weights: ClassVar[dict[str, float]] = {"caption": 1.0, "cross_view": 0.1, "cross_modal": 0.001}
 
     def __init__(
         self,

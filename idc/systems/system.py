@@ -29,6 +29,7 @@ class System(nn.Module, ABC):
     """
 
     Config: ClassVar[type]
+    loss_weights: ClassVar[dict[str, float]]  # the published weight of each part of the loss
     vocabulary: Vocabulary
 
     @classmethod

@@ -1,47 +1,76 @@
 """One loop for every system: batches in, snapshots out.
 
-What a step does depends on the state of model and optimiser and on (seed, step, process) alone: batches come from
-`StepSampler`, dropout from a generator seeded per step, the learning rate from a formula. So a run that was killed
-and resumed gives the curve of one that never was.
+What a step does depends on the weights, on the optimiser and on (seed, step, process) alone: the batch comes from
+`StepSampler`, all random numbers from generators that are seeded anew in every step, the learning rate from a
+formula. So a run that was killed and resumed is the run that never was, and looking at captions in between
+changes nothing.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
+import random
+import shutil
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from idc.captioner.search import Search
-from idc.config import Config, OptimConfig, model_config, save_config
+from idc.config import Config, OptimConfig, TrainConfig, differences, load_config, model_config, save_config
 from idc.data.batch import Batch
 from idc.data.clevr_change import ClevrChange, read_labels
 from idc.data.grids import open_grids
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
-from idc.files import atomic_write
 from idc.systems import system_class
 from idc.systems.system import System
 from idc.training.checkpoint import (
+    BEST,
+    SNAPSHOTS,
+    STATE,
     SnapshotFacts,
     load_state,
     prune_snapshots,
     save_snapshot,
     save_state,
     snapshot_steps,
+    write_best,
 )
-from idc.training.log import METRICS, make_loggers, truncate_metrics
+from idc.training.log import METRICS, Logger, make_loggers, truncate_metrics
 from idc.training.sampler import StepSampler
-from idc.training.validate import caption_split, score_split
+from idc.training.validate import Validation, caption_split
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+LEFT_BEHIND = (SNAPSHOTS, "last", "test", "val", "tensorboard", BEST, METRICS, "config.yaml")
+KEPT = (
+    "system",
+    "seed",
+    "model.",
+    "data.backbone",
+    "data.train.max_samples",
+)  # settings that --resume cannot change
+
+
+class Interrupted(Exception):
+    """Ctrl-C or a polite kill; the state was saved."""
+
+
+class Sealed:
+    """A batch that Fabric hands on as it is: it cannot look into frozen dataclasses."""
+
+    def __init__(self, batch: Batch):
+        self.batch = batch
 
 
 class Losses(nn.Module):
@@ -51,12 +80,17 @@ class Losses(nn.Module):
         super().__init__()
         self.system = system
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return self.system.losses(batch)
+    def forward(self, sealed: Sealed) -> dict[str, Tensor]:
+        return self.system.losses(sealed.batch)
 
 
 def learning_rate(optim: OptimConfig, step: int, steps: int, steps_per_epoch: int) -> float:
-    """The learning rate of step `step` (from 0)."""
+    """The learning rate of step `step`, counted from 0.
+
+    warmup: lr (step + 1) / warmup; then
+    cosine: lr (1 + cos(pi (step - warmup) / (steps - warmup))) / 2
+    step: lr gamma^floor(epoch / step_epochs)
+    """
     if step < optim.warmup:
         return optim.lr * (step + 1) / optim.warmup
     if optim.schedule == "cosine":
@@ -67,239 +101,404 @@ def learning_rate(optim: OptimConfig, step: int, steps: int, steps_per_epoch: in
     return optim.lr
 
 
+def seed_everything(*words: int) -> None:
+    """Seed torch (every device), NumPy and Python from the words together."""
+    first, second, third = np.random.SeedSequence(words).generate_state(3)
+    torch.manual_seed(int(first))
+    np.random.seed(second)  # noqa: NPY002, for systems that use the global generator
+    random.seed(int(third))
+
+
 def open_split(config: Config, split: str) -> ClevrChange:
     """A split of the configured data."""
     data = config.data
-    own = getattr(data, split)
+    train = data.train
+    augmentation = {"swap": train.swap, "reversal": train.reversal} if split == "train" else {}
     return ClevrChange(
         data.root,
         split,
         open_grids(data.path("grids"), split),
         read_labels(data.path("labels")),
         Vocabulary.from_json(data.path("vocabulary")),
-        max_samples=own.max_samples,
-        swap=own.swap,
-        reversal=own.reversal,
+        max_samples=getattr(data, split).max_samples,
         seed=config.seed,
+        **augmentation,
     )
 
 
 def build_system(config: Config, data: ClevrChange) -> System:
-    """A fresh system for the data, initialised from the seed."""
-    torch.manual_seed(config.seed)
-    max_words = data.labels[""].labels.shape[1]
-    return system_class(config.system).build(
-        model_config(config), data.vocabulary, data.grids.shape, max_words
+    """A fresh system for the data, initialised from the seed. Only what it wants trained asks for gradients."""
+    seed_everything(config.seed)
+    system = system_class(config.system).build(
+        model_config(config), data.vocabulary, data.grids.shape, longest_caption(data)
     )
+    trained = {id(parameter) for parameter in system.trained_parameters()}
+    for parameter in system.parameters():
+        parameter.requires_grad_(id(parameter) in trained)
+    return system
 
 
-def make_fabric(config: Config) -> Any:
-    """Lightning Fabric on the configured devices, or on those torchrun gives."""
+def longest_caption(data: ClevrChange) -> int:
+    """How many ids a caption may have, with START and END."""
+    return int(data.labels[""].labels.shape[1])
+
+
+def make_fabric(settings: TrainConfig) -> Any:
+    """Lightning Fabric on the configured devices, or on those that torchrun gives.
+
+    Raises UserError for devices that are not there, and for fp16 without CUDA.
+    """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", config.train.devices))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))
     nodes = int(os.environ.get("WORLD_SIZE", local)) // local
+    cuda = settings.accelerator in ("auto", "cuda") and torch.cuda.is_available()
+    if settings.precision == "fp16" and not cuda:
+        raise UserError("train.precision=fp16 needs a CUDA device; take bf16 or fp32.")
     # A weight may go unused in a step: the similarities of all but the last encoder layer are not computed.
     strategy: Any = DDPStrategy(find_unused_parameters=True) if local * nodes > 1 else "auto"
-    fabric = Fabric(
-        accelerator=config.train.accelerator,
-        devices=local,
-        num_nodes=nodes,
-        strategy=strategy,
-        precision=PRECISION[config.train.precision],
-    )
+    try:
+        fabric = Fabric(
+            accelerator=settings.accelerator,
+            devices=local,
+            num_nodes=nodes,
+            strategy=strategy,
+            precision=PRECISION[settings.precision],  # type: ignore[arg-type]
+        )
+    except (
+        ValueError,
+        RuntimeError,
+    ) as error:  # Fabric's MisconfigurationException is a plain Exception, below
+        raise no_such_devices(settings, error) from error
     fabric.launch()
     return fabric
 
 
-def prepare_run(config: Config, resume: bool) -> Path:
-    """The run's folder. Raises UserError instead of mixing two runs in one folder."""
-    run = config.run_folder
-    if not resume and (snapshot_steps(run) or (run / METRICS).is_file()):
-        raise UserError(
-            f"{run} already holds a run. Continue it with --resume, give this one another name (exp_name=…), "
-            f"or delete {run}."
-        )
-    run.mkdir(parents=True, exist_ok=True)
-    return run
-
-
-def check_finite(step: int, parts: dict[str, Tensor], batch: Batch, run: Path) -> None:
-    """Raises UserError when a loss is nan or infinite."""
-    if all(bool(torch.isfinite(value)) for value in parts.values()):
-        return
-    values = ", ".join(f"{name} = {value.item():.4g}" for name, value in parts.items())
-    scenes = ", ".join(batch.change.image_ids[:8])
-    raise UserError(
-        f"step {step}: the loss is not a finite number ({values}; scenes {scenes} …). The state before it is kept in "
-        f"{run}. Lower optim.lr, set optim.clip=1.0 or train in fp32, and continue with --resume."
+def no_such_devices(settings: TrainConfig, error: Exception) -> UserError:
+    return UserError(
+        f"this machine cannot train with train.accelerator={settings.accelerator} and train.devices={settings.devices}: "
+        f"{' '.join(str(error).split())} Set train.accelerator=cpu, or fewer devices."
     )
 
 
-def train(config: Config, resume: bool = False) -> Path:
-    """Train as configured; returns the run's folder. See the module's first lines."""
-    fabric = make_fabric(config)
-    if fabric.is_global_zero:
-        run = prepare_run(config, resume)
+def claim_folder(config: Config, resume: bool, overwrite: bool) -> None:
+    """Make sure that the run's folder is free to be written to.
+
+    Raises UserError when it holds another run, or the same with settings that a state cannot follow.
+    """
+    run = config.run_folder
+    state = (run / STATE).is_file()
+    used = state or bool(snapshot_steps(run))
+    if used and not resume and not overwrite:
+        raise UserError(
+            f"{run} already holds a run. Continue it with --resume, give this one another name (exp_name=…), or "
+            "replace it with --overwrite."
+        )
+    if resume and used and not state:
+        raise UserError(
+            f"{run} has snapshots, but no state to resume from ({STATE}). Give this run another name (exp_name=…), or "
+            "replace the old one with --overwrite."
+        )
+    if resume and state and (run / "config.yaml").is_file():
+        changed = differences(load_config(run / "config.yaml"), config)
+        stuck = {name: values for name, values in changed.items() if name.startswith(KEPT)}
+        if stuck:
+            listed = ", ".join(f"{name} (was {old!r}, now {new!r})" for name, (old, new) in stuck.items())
+            raise UserError(
+                f"{run} cannot be resumed with other settings of {listed}. Set them back, or start anew under another "
+                "exp_name."
+            )
+
+
+def empty_folder(run: Path) -> None:
+    """Remove what an earlier run left; files of other origin stay."""
+    for name in LEFT_BEHIND:
+        path = run / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def polite_stop() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that a step is finished first. A second Ctrl-C stops at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Training:
+    """One run under way: the system, its optimiser, the step it is at, and what it has reached.
+
+    step: steps taken. best: {"step", "metric", "value"} of the best snapshot. window: sums of the losses since they
+    were last logged, over `waiting` steps.
+    """
+
+    def __init__(self, config: Config, fabric: Any):
+        self.config, self.fabric, self.run = config, fabric, config.run_folder
+        self.step, self.waiting = 0, 0
+        self.best: dict[str, Any] | None = None
+        self.window: dict[str, float] = {}
+        self.seconds = 0.0
+        self.data = open_split(config, "train")
+        self.system = build_system(config, self.data)
+        self.validation = (
+            Validation(open_split(config, "val"), Path(config.data.root), config.train.best_metric)
+            if fabric.is_global_zero
+            else None
+        )
+        optim = config.optim
+        self.plain_optimizer = torch.optim.Adam(
+            [parameter for parameter in self.system.parameters() if parameter.requires_grad],
+            lr=optim.lr,
+            betas=optim.betas,
+            eps=optim.eps,
+            weight_decay=optim.weight_decay,
+        )
+        losses: Any = Losses(self.system)
+        if config.train.compile:
+            losses = torch.compile(losses)
+        self.losses, self.optimizer = fabric.setup(losses, self.plain_optimizer)
+        self.logger: Logger | None = None
+
+    def sampler(self) -> StepSampler:
+        """What the steps from here to the last one train on."""
+        return StepSampler(
+            len(self.data),
+            self.config.data.train.batch_size,
+            self.config.seed,
+            self.step,
+            self.config.train.steps,
+            self.fabric.global_rank,
+            self.fabric.world_size,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, and what it must fit."""
+        return {
+            "system": self.system.state_dict(),
+            "optimizer": self.plain_optimizer.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "window": self.window,
+            "waiting": self.waiting,
+            "global_batch": self.config.data.train.batch_size * self.fabric.world_size,
+            "words": list(self.data.vocabulary.words),
+            "grid_shape": list(self.data.grids.shape),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state. Raises UserError when it belongs to other data, another batch or another model."""
+        now = self.state()
+        for name, what, way_out in (
+            ("words", "another vocabulary", "Point data.root to the data it was started with"),
+            ("grid_shape", "features of another shape", "Point data.root to the data it was started with"),
+            (
+                "global_batch",
+                "another number of scenes a step (processes x data.train.batch_size)",
+                "Set it back",
+            ),
+        ):
+            if state.get(name) != now[name]:
+                seen = "" if name == "words" else f" ({state.get(name)}, now {now[name]})"
+                raise UserError(
+                    f"{self.run} was trained with {what}{seen}. {way_out}, or start anew under another exp_name."
+                )
+        try:
+            self.system.load_state_dict(state["system"])
+            self.plain_optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"the state in {self.run} is of another model than the configuration's. Set `model` back, or start anew "
+                f"under another exp_name. ({' '.join(str(error).split())[:200]})"
+            ) from error
+        if state["scaler"]:
+            self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        self.step, self.best = state["step"], state["best"]
+        self.window, self.waiting = state["window"], state["waiting"]
+
+    def fit(self) -> None:
+        """Take the remaining steps. Raises Interrupted when asked to stop, UserError when a figure is not finite."""
+        settings = self.config.train
+        save_every = settings.save_every or settings.snapshot_every
+        sampler = self.sampler()
+        loader: DataLoader[Any] = DataLoader(
+            self.data,  # type: ignore[arg-type]
+            batch_sampler=sampler,
+            collate_fn=ClevrChange.collate,
+            num_workers=self.config.data.num_workers,
+            generator=torch.Generator(),
+        )
+        progress = tqdm(
+            total=settings.steps,
+            initial=self.step,
+            desc=self.config.exp_name,
+            unit="step",
+            disable=not self.fabric.is_global_zero,
+        )
+        self.system.train()
+        with polite_stop() as stop, progress:
+            for batch in loader:
+                begun = time.perf_counter()
+                rate = learning_rate(self.config.optim, self.step, settings.steps, sampler.steps_per_epoch)
+                parts, stopping = self.take_step(batch, rate, stop.is_set())
+                self.seconds += time.perf_counter() - begun
+                progress.set_postfix({name: f"{value:.3f}" for name, value in parts.items()}, refresh=False)
+                progress.update()
+                last = self.step == settings.steps
+                if self.step % settings.log_every == 0 or last:
+                    self.log_window(rate, self.step / sampler.steps_per_epoch)
+                snapshot_due = self.step % settings.snapshot_every == 0 or last
+                state_due = self.step % save_every == 0 or last or stopping
+                if snapshot_due or state_due:
+                    self.check_weights()
+                if snapshot_due:
+                    self.snapshot()
+                if state_due and self.fabric.is_global_zero:
+                    save_state(self.run, self.state())
+                    prune_snapshots(self.run, settings.keep_last, self.best and self.best["step"])
+                if stopping and not last:
+                    raise Interrupted
+
+    def take_step(self, batch: Batch, rate: float, stop: bool) -> tuple[dict[str, float], bool]:
+        """One optimiser step. Returns the loss parts, and whether any process was asked to stop."""
+        seed_everything(self.config.seed, self.step, self.fabric.global_rank)
+        for group in self.plain_optimizer.param_groups:
+            group["lr"] = rate
+        parts = self.losses(Sealed(batch.to(self.fabric.device)))
+        weights = self.config.loss_weights
+        loss = torch.stack([weights[name] * part for name, part in parts.items() if weights[name]]).sum()
+        seen = torch.stack(
+            [*(part.detach().float() for part in parts.values()), loss.new_tensor(float(stop))]
+        )
+        *values, stopping = self.fabric.all_reduce(seen, reduce_op="mean").tolist()
+        figures = dict(zip(parts, values, strict=True))
+        if not all(map(math.isfinite, values)):
+            raise self.not_finite(figures, batch)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if self.config.optim.clip is not None:
+            self.fabric.clip_gradients(
+                self.losses, self.optimizer, max_norm=self.config.optim.clip, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        self.system.after_step()
+        self.step += 1
+        figures["total"] = sum(weights[name] * value for name, value in figures.items())
+        self.window = {name: self.window.get(name, 0.0) + value for name, value in figures.items()}
+        self.waiting += 1
+        return figures, stopping > 0
+
+    def not_finite(self, figures: dict[str, float], batch: Batch) -> UserError:
+        """What to tell when a loss is nan or infinite."""
+        ids: list[Any] = [batch.change.image_ids]
+        if self.fabric.world_size > 1:
+            ids = [None] * self.fabric.world_size
+            torch.distributed.all_gather_object(ids, batch.change.image_ids)
+        scenes = ", ".join(name.removesuffix(".png") for names in ids for name in names)
+        values = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        return UserError(
+            f"in step {self.step + 1} the loss is not a finite number ({values}); the batch held the scenes {scenes}. "
+            f"{self.way_out()}"
+        )
+
+    def check_weights(self) -> None:
+        """Raises UserError when a weight is nan or infinite, before anything is written."""
+        for name, weight in self.system.named_parameters():
+            if not bool(torch.isfinite(weight).all()):
+                raise UserError(
+                    f"after step {self.step} the weight {name} holds nan or infinity, though the loss was finite. "
+                    f"{self.way_out()}"
+                )
+
+    def way_out(self) -> str:
+        again = "Use --resume with" if (self.run / STATE).is_file() else "Start again with"
+        return (
+            f"Nothing was written over: what {self.run} held stays. {again} a smaller optim.lr, optim.clip=1.0 or "
+            "train.precision=fp32; if it happens in the same step again, look at the features of those scenes."
+        )
+
+    def log_window(self, rate: float, epoch: float) -> None:
+        """Log the mean losses since the last time."""
+        if self.logger is not None:
+            means = {f"loss/{name}": value / self.waiting for name, value in self.window.items()}
+            speed = {"steps_per_second": round(self.waiting / self.seconds, 3)} if self.seconds else {}
+            self.logger.log(self.step, means | {"lr": rate, "epoch": round(epoch, 4)} | speed)
+        self.window, self.waiting, self.seconds = {}, 0, 0.0
+
+    def snapshot(self) -> None:
+        """Caption the val split greedily, write a snapshot, and note whether it is the best so far."""
+        if self.validation is not None and self.logger is not None:
+            self.system.eval()
+            data = self.validation.data
+            captions = caption_split(
+                self.system, data, self.config.data.val.batch_size, Search(), self.fabric.device
+            )
+            self.system.train()
+            metrics = self.validation.score(captions)
+            self.logger.log(self.step, {f"val/{name}": value for name, value in metrics.items()})
+            facts = SnapshotFacts(
+                self.config.system,
+                self.step,
+                data.grids.shape,
+                longest_caption(data),
+                self.config.data.backbone,
+                metrics,
+            )
+            save_snapshot(self.run / SNAPSHOTS / str(self.step), self.system, self.config, facts)
+            wanted = self.config.train.best_metric
+            if self.best is None or metrics[wanted] > self.best["value"]:
+                self.best = {"step": self.step, "metric": wanted, "value": metrics[wanted]}
+                write_best(self.run, self.best)
+        self.fabric.barrier()
+
+
+def train(config: Config, *, resume: bool = False, overwrite: bool = False) -> Path:
+    """Train as configured; returns the run's folder. See the module's first lines.
+
+    resume: go on from the state in the run's folder, or begin if there is none. overwrite: replace a run of that name.
+    Raises UserError for a folder in use, and for whatever config, data or state have wrong.
+    """
+    claim_folder(config, resume, overwrite)
+    fabric = make_fabric(config.train)
     fabric.barrier()
     run = config.run_folder
-    data = open_split(config, "train")
-    system = build_system(config, data)
-    trained = list(system.trained_parameters())
-    chosen = {id(parameter) for parameter in trained}
-    for parameter in system.parameters():
-        parameter.requires_grad_(id(parameter) in chosen)
-    optim = config.optim
-    optimizer = torch.optim.Adam(
-        trained, lr=optim.lr, betas=optim.betas, eps=optim.eps, weight_decay=optim.weight_decay
-    )
-    first, best = 0, {"step": -1, "value": -math.inf, "metric": config.train.best_metric}
-    if resume:
-        state = load_state(run)
-        try:
-            system.load_state_dict(state["system"])
-        except RuntimeError as error:
-            raise UserError(
-                f"the state in {run} is of another model than the configuration's: {error}"
-            ) from error
-        optimizer.load_state_dict(state["optimizer"])
-        first, best = state["step"], state["best"]
-    steps = config.train.steps
-    sampler = StepSampler(
-        len(data),
-        config.data.train.batch_size,
-        config.seed,
-        first,
-        steps,
-        fabric.global_rank,
-        fabric.world_size,
-    )
-    loader = DataLoader(
-        data,  # type: ignore[arg-type]
-        batch_sampler=sampler,
-        collate_fn=ClevrChange.collate,
-        num_workers=config.data.num_workers,
-    )
-    losses: Any = Losses(system)
-    if config.train.compile:
-        losses = torch.compile(losses)
-    losses, optimizer = fabric.setup(losses, optimizer)
-
-    logger = None
+    state = load_state(run) if resume else None
+    training = Training(config, fabric)
+    if state is not None:
+        training.restore(state)
+    if training.step >= config.train.steps:
+        return run
+    training.sampler()  # complains about a batch that is too large before anything is written
     if fabric.is_global_zero:
-        if resume:
-            truncate_metrics(run / METRICS, first)
+        if state is None:
+            empty_folder(run)
+        run.mkdir(parents=True, exist_ok=True)
         save_config(config, run / "config.yaml")
-        logger = make_loggers(config.logger, run, first)
+        truncate_metrics(run / METRICS, training.step)
+        if training.best is not None:
+            write_best(run, training.best)
+        training.logger = make_loggers(config.logger, run, training.step)
+    fabric.barrier()
     try:
-        run_steps(config, run, fabric, system, losses, optimizer, loader, sampler, first, best, logger)
+        training.fit()
     finally:
-        if logger is not None:
-            logger.close()
+        if training.logger is not None:
+            training.logger.close()
     return run
-
-
-def run_steps(
-    config: Config,
-    run: Path,
-    fabric: Any,
-    system: System,
-    losses: Any,
-    optimizer: Any,
-    loader: Any,
-    sampler: StepSampler,
-    first: int,
-    best: dict[str, Any],
-    logger: Any,
-) -> None:
-    """The steps themselves, with snapshots and states on the way."""
-    steps, settings = config.train.steps, config.train
-    weights = config.loss_weights
-    save_every = settings.save_every or settings.snapshot_every
-    validation = open_split(config, "val") if fabric.is_global_zero else None
-    system.train()
-    begun = time.monotonic()
-    progress = tqdm(
-        loader, total=steps, initial=first, desc="training", unit="step", disable=not fabric.is_global_zero
-    )
-    for step, batch in enumerate(progress, start=first):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config.optim, step, steps, sampler.steps_per_epoch)
-        torch.manual_seed((config.seed * 1_000_003 + step) * 1009 + fabric.global_rank)
-        parts = losses(batch.to(fabric.device))
-        check_finite(step, parts, batch, run)
-        unknown = set(parts) - set(weights)
-        if unknown:
-            raise UserError(
-                f"loss_weights has no weight for {', '.join(sorted(unknown))}; add one (0 to leave it out)."
-            )
-        loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        if config.optim.clip is not None:
-            fabric.clip_gradients(losses, optimizer, max_norm=config.optim.clip, error_if_nonfinite=False)
-        optimizer.step()
-        system.after_step()
-
-        done = step + 1
-        if done % settings.log_every == 0 or done == steps:
-            mean = {f"loss/{name}": fabric.all_reduce(value.detach()).item() for name, value in parts.items()}
-            if logger is not None:
-                progress.set_postfix(
-                    {name.removeprefix("loss/"): f"{value:.3f}" for name, value in mean.items()}
-                )
-                speed = (done - first) / (time.monotonic() - begun)
-                logger.log(
-                    done, mean | {"lr": optimizer.param_groups[0]["lr"], "steps_per_second": round(speed, 3)}
-                )
-        if done % settings.snapshot_every == 0 or done == steps:
-            if validation is not None:
-                best = snapshot(config, run, system, validation, done, best, logger, fabric.device)
-                system.train()
-            fabric.barrier()
-        if fabric.is_global_zero and (done % save_every == 0 or done == steps):
-            state = {
-                "system": system.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "step": done,
-                "best": best,
-            }
-            save_state(run, state)
-
-
-def snapshot(
-    config: Config,
-    run: Path,
-    system: System,
-    validation: ClevrChange,
-    step: int,
-    best: dict[str, Any],
-    logger: Any,
-    device: Any,
-) -> dict[str, Any]:
-    """Caption the val split greedily, write a snapshot, and note whether it is the best so far."""
-    system.eval()
-    predictions = caption_split(system, validation, config.data.val.batch_size, Search(), device)
-    metrics = score_split(predictions, validation, Path(config.data.root))
-    logger.log(step, {f"val/{name}": value for name, value in metrics.items()})
-    wanted = config.train.best_metric
-    if wanted not in metrics:
-        raise UserError(
-            f"train.best_metric is “{wanted}”, but validation gives {', '.join(metrics)}; choose one of them."
-        )
-    facts = SnapshotFacts(
-        config.system,
-        step,
-        validation.grids.shape,
-        validation.labels[""].labels.shape[1],
-        config.data.backbone,
-        metrics,
-    )
-    save_snapshot(run / "snapshots" / str(step), system, config, facts)
-    if metrics[wanted] > best["value"]:
-        best = {"step": step, "value": metrics[wanted], "metric": wanted}
-        with atomic_write(run / "best.json") as path:
-            path.write_text(json.dumps(best) + "\n", encoding="utf-8")
-    prune_snapshots(run, config.train.keep, best["step"])
-    return best
