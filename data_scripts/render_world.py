@@ -12,12 +12,19 @@ import os
 from pathlib import Path
 
 from idc.errors import UserError, command
-from idc.world.layout import Settings, render_world
+from idc.world.layout import Settings, render_world, split_sizes
 from idc.world.render import RAW_SAMPLES, SAMPLES, denoiser_available
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.replace("x", ",").split(","))
+def width_and_height(text: str) -> tuple[int, int]:
+    """(160, 120) for "160x120"."""
+    try:
+        width, height = (int(part) for part in text.split("x"))
+    except ValueError:
+        width, height = 0, 0
+    if min(width, height) < 16 or max(width, height) > 4096:
+        raise UserError(f"--size {text} must be two numbers from 16 to 4096 like 160x120.")
+    return width, height
 
 
 @command
@@ -26,30 +33,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the world")
-    parser.add_argument("--scenes", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--size", type=whole_numbers, default=(160, 120), metavar="WxH", help="pixels (160x120)"
-    )
+    parser.add_argument("--scenes", type=int, required=True, help="how many triples")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another world (0)")
+    parser.add_argument("--size", default="160x120", metavar="WxH", help="pixels (160x120)")
     parser.add_argument("--samples", type=int, help=f"per pixel ({SAMPLES} denoised, {RAW_SAMPLES} raw)")
     parser.add_argument("--raw", action="store_true", help="do not denoise")
     parser.add_argument(
-        "--splits", type=whole_numbers, metavar="TRAIN,VAL,TEST", help="scenes in each (8 : 1 : 1)"
+        "--splits", metavar="TRAIN,VAL,TEST", help="scenes in each, or shares that add up to 1 (0.8,0.1,0.1)"
     )
     parser.add_argument("--masks", action="store_true", help="write instance masks, too")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes on this machine")
     parser.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, instead of processes here")
     arguments = parser.parse_args()
-    if arguments.scenes < 1 or arguments.workers < 1 or len(arguments.size) != 2:
-        raise UserError("--scenes and --workers must be at least 1 and --size two numbers like 160x120.")
+    if arguments.scenes < 1 or arguments.workers < 1 or arguments.seed < 0:
+        raise UserError("--scenes and --workers must be at least 1 and --seed at least 0.")
+    if arguments.samples is not None and arguments.samples < 1:
+        raise UserError("--samples must be at least 1.")
 
     denoised = denoiser_available() and not arguments.raw
     if not denoised and not arguments.raw:
-        print("mitsuba-oidn is not installed: rendering without a denoiser, with more samples per pixel")
-    tenth = arguments.scenes // 10
+        print(
+            f"mitsuba-oidn is not installed: rendering raw, with {arguments.samples or RAW_SAMPLES} samples"
+        )
     settings = Settings(
         seed=arguments.seed,
-        size=arguments.size,
+        size=width_and_height(arguments.size),
         samples=arguments.samples or (SAMPLES if denoised else RAW_SAMPLES),
         denoised=denoised,
         masks=arguments.masks,
@@ -57,7 +65,7 @@ def main() -> None:
     render_world(
         arguments.out,
         arguments.scenes,
-        list(arguments.splits or (arguments.scenes - 2 * tenth, tenth, tenth)),
+        split_sizes(arguments.splits, arguments.scenes),
         settings,
         workers=arguments.workers,
         dask=arguments.dask,

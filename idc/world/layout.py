@@ -1,20 +1,27 @@
 """Render triples and write them in the exact file layout of CLEVR-Change.
 
-`render_world` is deterministic (the same settings give the same files, however many processes work),
-resumable (a finished scene is never rendered again) and lets the workers only compute: they hand back
-bytes, and this process alone writes files. So a worker may just as well be on another machine.
+`render_world` is deterministic (the same settings give the same files, however many processes work) and
+resumable (a finished scene is never rendered again: its record goes to a journal once its pictures are
+written). Workers only compute: they hand back bytes, and this process alone writes files. So a worker may
+just as well be on another machine.
 """
 
 from __future__ import annotations
 
+import errno
+import functools
 import importlib.metadata
 import io
 import json
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +30,11 @@ from tqdm import tqdm
 
 from idc.errors import UserError
 from idc.files import atomic_write
+from idc.world.render import LOOK, MASK_SIZE
 from idc.world.scene import CHANGE_TYPES
 
 FOLDERS = {"default": "images", "semantic": "sc_images", "nonsemantic": "nsc_images"}
+JOURNAL = "scenes.journal.jsonl"  # the records so far, in the order in which scenes were finished
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,29 @@ def picture_name(kind: str, index: int) -> str:
     return f"CLEVR_{kind}_{index:06d}.png"
 
 
+def file_names(index: int, masks: bool) -> list[str]:
+    """The pictures of scene `index`, relative to the root."""
+    names = [f"{folder}/{picture_name(kind, index)}" for kind, folder in FOLDERS.items()]
+    return names + [f"masks/{picture_name(kind, index)}" for kind in FOLDERS] * masks
+
+
+def versions(denoised: bool) -> dict[str, str]:
+    """What else decides about the bits of a picture: the installed versions of what computes them."""
+    names = ["mitsuba", "numpy", *["mitsuba-oidn"] * denoised]
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise UserError(
+                f"rendering this world needs the package {name}, which is not installed here. "
+                f"Install it (pip install {name}) on every machine that renders."
+            ) from error
+    return found
+
+
 def png(pixels: np.ndarray) -> bytes:
+    """The bytes of a PNG file."""
     from PIL import Image
 
     stream = io.BytesIO()
@@ -52,59 +83,102 @@ def png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def render_scene(settings: Settings, index: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """One triple: its record for scenes.jsonl, and its files by path relative to the root."""
-    from idc.world.render import MASK_SIZE, box, instance_mask, render, visible
+def render_scene(
+    settings: Settings, expected: dict[str, str], index: int
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """One triple: its record for scenes.jsonl, and its files by path relative to the root.
+
+    Boxes are those of the visible pixels, read from an identity buffer 80 pixels wide and given in pixels
+    of the picture: exact to one pixel of that buffer. Raises UserError where the versions installed are
+    not the `expected` ones, as on another machine.
+    """
+    from idc.world.render import box, instance_mask, render, visible
     from idc.world.triple import sample_triple, triple_to_dict
 
+    if (found := versions(settings.denoised)) != expected:
+        raise UserError(
+            f"a worker renders with {found}, the command was started with {expected}; the pictures would "
+            "differ. Install the same versions everywhere."
+        )
     triple = sample_triple(settings.seed, index, visible=visible)
-    shots = {
-        "default": (triple.default, triple.default_view),
-        "semantic": (triple.semantic, triple.semantic_view),
-        "nonsemantic": (triple.default, triple.nonsemantic_view),
-    }
-    scale = np.array([settings.size[0] / MASK_SIZE[0], settings.size[1] / MASK_SIZE[1]] * 2)
+    shots = (
+        (triple.default, triple.default_view),
+        (triple.semantic, triple.semantic_view),
+        (triple.default, triple.nonsemantic_view),
+    )
+    width, height = settings.size
+    coarse = (MASK_SIZE[0], max(1, round(MASK_SIZE[0] * height / width)))
+    scale = np.array([width / coarse[0], height / coarse[1]] * 2)
     files, boxes = {}, {}
-    for number, (kind, (scene, view)) in enumerate(shots.items()):
+    for number, (kind, (scene, view)) in enumerate(zip(FOLDERS, shots, strict=True)):
         noise = int(np.random.default_rng((settings.seed, index, 4, number)).integers(2**31))
         pixels = render(
             scene, view, size=settings.size, samples=settings.samples, denoise=settings.denoised, seed=noise
         )
-        files[f"{FOLDERS[kind]}/{picture_name(kind, index)}"] = png(pixels)
-        mask = instance_mask(scene, view)
-        found = (box(mask, i) for i in range(len(scene.objects)))
-        boxes[kind] = [None if b is None else [round(float(v), 2) for v in b * scale] for b in found]
+        name = picture_name(kind, index)
+        files[f"{FOLDERS[kind]}/{name}"] = png(pixels)
+        mask = instance_mask(scene, view, size=coarse)
+        found_boxes = (box(mask, i) for i in range(len(scene.objects)))
+        boxes[kind] = [None if b is None else [round(float(v)) for v in b * scale] for b in found_boxes]
         if settings.masks:
-            files[f"masks/{picture_name(kind, index)}"] = png(instance_mask(scene, view, size=settings.size))
+            files[f"masks/{name}"] = png(instance_mask(scene, view, size=settings.size))
     record = triple_to_dict(triple) | {"boxes": boxes, "size": list(settings.size), "seed": settings.seed}
     return json.loads(json.dumps(record)), files
+
+
+def start_worker() -> None:
+    """Leave Ctrl-C to the main process, and end with it, even when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def follow() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 @contextmanager
 def executor(workers: int, dask: str | None) -> Iterator[tuple[Executor, int]]:
     """Something to submit work to, and how many pieces of work to keep under way."""
     if dask is None:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=start_worker)
+        try:
             yield pool, 2 * workers
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker process was ended from outside, most often because memory ran out. Finished scenes "
+                f"are kept: run the same command again to continue, perhaps with fewer than {workers} --workers."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
         return
-    from distributed import Client
-
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UserError("--dask needs the package distributed: pip install distributed.") from error
+    hint = (
+        "Start one with `dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`, or leave "
+        "--dask out to render on this machine."
+    )
     try:
         client = Client(dask, timeout="10s")
     except (OSError, TimeoutError, ValueError) as error:
-        raise UserError(
-            f"no Dask scheduler answers at {dask} ({error}). Start one with `dask scheduler` and workers with "
-            "`dask worker ADDRESS --nthreads 1`, or leave --dask out to render on this machine."
-        ) from error
+        raise UserError(f"no Dask scheduler answers at {dask} ({error}). {hint}") from error
     with client:
-        yield client.get_executor(), 2 * max(1, sum(client.nthreads().values()))
+        if not (threads := client.nthreads()):
+            raise UserError(f"the Dask scheduler at {dask} has no workers. {hint}")
+        yield client.get_executor(), 2 * sum(threads.values())
 
 
-def read_journal(path: Path) -> dict[int, dict[str, Any]]:
-    """The records of finished scenes; a line cut off by a kill is left aside."""
+def read_records(root: Path) -> dict[int, dict[str, Any]]:
+    """The records of finished scenes by index; a line cut off by a kill is left aside."""
     records = {}
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
+    for path in (root / "scenes.jsonl", root / JOURNAL):
+        if not path.is_file():
+            continue
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:
@@ -113,22 +187,51 @@ def read_journal(path: Path) -> dict[int, dict[str, Any]]:
     return records
 
 
-def check_settings(root: Path, settings: Settings) -> None:
-    """Refuse to mix pictures of different settings in one folder."""
+def finished(root: Path, count: int, settings: Settings) -> dict[int, dict[str, Any]]:
+    """The records among the first `count` scenes whose pictures are there, too."""
+    present = [root / folder for folder in (*FOLDERS.values(), "masks") if (root / folder).is_dir()]
+    there = {f"{folder.name}/{path.name}" for folder in present for path in folder.iterdir()}
+    return {
+        index: record
+        for index, record in read_records(root).items()
+        if index < count and there.issuperset(file_names(index, settings.masks))
+    }
+
+
+def check_settings(root: Path, settings: Settings, installed: dict[str, str]) -> None:
+    """Raise UserError, naming the setting, rather than mix different pictures in one folder."""
     path = root / "world.json"
     if not path.is_file():
         if any((root / folder).is_dir() for folder in FOLDERS.values()):
             raise UserError(
-                f"{root} holds pictures but no world.json, so it was not rendered by this kit. Choose another --out."
+                f"{root} holds pictures but no world.json, so it was not rendered by this kit. "
+                "Choose another --out."
             )
         return
-    old = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    for name, value in json.loads(json.dumps(asdict(settings))).items():
-        if old.get(name) != value:
-            raise UserError(
-                f"{root} was rendered with {name} = {old.get(name)}, now it is {value}; one folder holds one world. "
-                "Use the old settings to continue there, or choose another --out."
-            )
+    try:
+        world = json.loads(path.read_text(encoding="utf-8"))
+        old, versions, look = world["settings"], world["versions"], world.get("look", 1)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged, so nobody can say how the pictures beside it were rendered. "
+            "Choose another --out, or delete that folder."
+        ) from error
+    differences = [
+        (name, old.get(name), value)
+        for name, value in json.loads(json.dumps(asdict(settings))).items()
+        if old.get(name) != value
+    ]
+    differences += [
+        (f"{name} version", versions.get(name), value)
+        for name, value in installed.items()
+        if versions.get(name) != value
+    ]
+    differences += [("look", look, LOOK)] * (look != LOOK)
+    for name, before, now in differences[:1]:
+        raise UserError(
+            f"{root} was rendered with {name} = {before}, now it is {now}; one folder holds one world. "
+            f"Use {before} to continue there, or choose another --out."
+        )
 
 
 def split_ids(count: int, sizes: list[int], seed: int) -> dict[str, list[int]]:
@@ -147,7 +250,28 @@ def split_ids(count: int, sizes: list[int], seed: int) -> dict[str, list[int]]:
     return {name: sorted(order[edges[k] : edges[k + 1]]) for k, name in enumerate(("train", "val", "test"))}
 
 
+def split_sizes(text: str | None, count: int) -> list[int]:
+    """Train, val and test counts from "1500,200,300" or shares "0.8,0.1,0.1"; None is 8 : 1 : 1.
+
+    Shares are rounded to whole scenes, the rest goes to train. Raises UserError on anything else.
+    """
+    try:
+        numbers = [float(part) for part in (text or "0.8,0.1,0.1").split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 3 and min(numbers) >= 0:
+        if abs(sum(numbers) - 1) < 1e-6 and count > 1:
+            val, test = (round(share * count) for share in numbers[1:])
+            return [count - val - test, val, test]
+        if sum(numbers) == count and all(number.is_integer() for number in numbers):
+            return [int(number) for number in numbers]
+    raise UserError(
+        f"--splits {text} must be three numbers, train,val,test, that add up to {count} scenes or, as shares, to 1."
+    )
+
+
 def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value) + "\n", encoding="utf-8")
 
@@ -163,11 +287,11 @@ def write_listings(root: Path, records: list[dict[str, Any]], splits: dict[str, 
         write_json(root / file, {name: record[field] for name, record in by_name.items()})
     types: dict[str, list[str]] = {type: [] for type in CHANGE_TYPES}
     boxes = {}
-    for name, record in by_name.items():
+    for record in records:
         change = record["change"]
         types[change["type"]].append(f"{record['index']:06d}.png")
         before, after = change["before"], change["after"]
-        boxes[name] = {
+        boxes[str(record["index"])] = {  # the published file numbers its scenes without zeros in front
             "bbox_before": None if before is None else record["boxes"]["default"][before],
             "bbox_after": None if after is None else record["boxes"]["semantic"][after],
         }
@@ -176,6 +300,26 @@ def write_listings(root: Path, records: list[dict[str, Any]], splits: dict[str, 
     write_json(root / "splits.json", splits)
     with atomic_write(root / "scenes.jsonl") as path:
         path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+def append(journal: Path, record: dict[str, Any]) -> None:
+    """Add a line to the journal; a line that was cut off before stays apart.
+
+    Raises UserError when the disk is full.
+    """
+    try:
+        with journal.open("a+b") as lines:
+            if lines.tell():
+                lines.seek(-1, io.SEEK_END)
+                lines.write(b"" if lines.read(1) == b"\n" else b"\n")
+            lines.write(json.dumps(record).encode() + b"\n")
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"no space left on the disk while writing {journal}. Finished scenes are kept: free some "
+                "space and run the same command again."
+            ) from error
+        raise
 
 
 def render_world(
@@ -187,45 +331,40 @@ def render_world(
     workers: int = 1,
     dask: str | None = None,
 ) -> None:
-    """Render scenes 0 … count - 1 into `root` and write the listings. See the module's first lines."""
+    """Render scenes 0 … count - 1 into `root` and write the listings. See the module's first lines.
+
+    sizes: scenes in train, val and test. workers: processes on this machine. dask: a scheduler's address,
+    instead of these. Raises UserError on a folder of other settings, a full disk, a lost worker.
+    """
     splits = split_ids(count, sizes, settings.seed)
-    check_settings(root, settings)
-    root.mkdir(parents=True, exist_ok=True)
-    versions = {name: importlib.metadata.version(name) for name in ("mitsuba", "numpy")}
-    if settings.denoised:
-        versions["mitsuba-oidn"] = importlib.metadata.version("mitsuba-oidn")
-    write_json(root / "world.json", {"settings": asdict(settings), "versions": versions})
+    installed = versions(settings.denoised)
+    check_settings(root, settings, installed)
+    write_json(root / "world.json", {"settings": asdict(settings), "versions": installed, "look": LOOK})
 
-    journal = root / "scenes.journal.jsonl"
-    records = {i: record for i, record in read_journal(journal).items() if i < count}
-    todo = iter([i for i in range(count) if i not in records])
-    with (
-        tqdm(total=count, initial=len(records), desc="rendering", unit="scene") as progress,
-        executor(workers, dask) as (pool, ahead),
-    ):
-        under_way: set[Future[tuple[dict[str, Any], dict[str, bytes]]]] = set()
-        while True:
-            while len(under_way) < ahead and (index := next(todo, None)) is not None:
-                under_way.add(pool.submit(render_scene, settings, index))
-            if not under_way:
-                break
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in done:
-                record, files = future.result()
-                for name, content in files.items():
-                    with atomic_write(root / name) as path:
-                        path.write_bytes(content)
-                with journal.open("a", encoding="utf-8") as lines:
-                    lines.write("\n" * lacks_newline(journal) + json.dumps(record) + "\n")
-                records[record["index"]] = record
-                progress.update()
-    write_listings(root, [records[i] for i in range(count)], splits)
-
-
-def lacks_newline(path: Path) -> bool:
-    """Whether the file's last line was cut off before its end."""
-    with path.open("rb") as file:
-        if file.seek(0, io.SEEK_END) == 0:
-            return False
-        file.seek(-1, io.SEEK_END)
-        return file.read(1) != b"\n"
+    records = finished(root, count, settings)
+    todo = iter([index for index in range(count) if index not in records])
+    if len(records) < count:
+        with (
+            executor(workers, dask) as (pool, ahead),
+            tqdm(
+                total=count, initial=len(records), desc="rendering", unit="scene", smoothing=0.05
+            ) as progress,
+        ):
+            job = functools.partial(render_scene, settings, installed)
+            under_way: set[Future[tuple[dict[str, Any], dict[str, bytes]]]] = set()
+            while True:
+                while len(under_way) < ahead and (index := next(todo, None)) is not None:
+                    under_way.add(pool.submit(job, index))
+                if not under_way:
+                    break
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in done:
+                    record, files = future.result()
+                    for name, content in files.items():
+                        with atomic_write(root / name) as path:
+                            path.write_bytes(content)
+                    append(root / JOURNAL, record)
+                    records[record["index"]] = record
+                    progress.update()
+    write_listings(root, [records[index] for index in range(count)], splits)
+    (root / JOURNAL).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ without it the picture is taken with more samples instead.
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import logging
 import math
@@ -18,12 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from idc.errors import UserError
 from idc.world.scene import Object, Scene, View
 
+LOOK = 1  # raised whenever the same scene, view and seed give another picture
 SIZE = (160, 120)  # width, height
 SAMPLES = 6  # per pixel, when denoised
 RAW_SAMPLES = 64  # per pixel, without a denoiser
-FIELD_OF_VIEW = 36.0  # degrees, horizontal
+FIELD_OF_VIEW = 36.0  # degrees, horizontal, of a 4 : 3 picture; other shapes show at least as much
 VISIBLE = 0.0025  # an object counts as visible from this share of the picture on (12 of 80 x 60 pixels)
 MASK_SIZE = (80, 60)
 
@@ -48,7 +51,7 @@ def denoiser_available() -> bool:
 
 @functools.cache
 def mitsuba() -> Any:
-    """Mitsuba with its variant set, on one thread."""
+    """Mitsuba with its variant set, on one thread: a process per core is quicker, and keeps the bits."""
     import drjit
     import mitsuba as mi
 
@@ -146,12 +149,14 @@ def shapes(index: int, thing: Object) -> dict[str, Any]:
 
 
 def camera(view: View, size: tuple[int, int], samples: int) -> dict[str, Any]:
-    """A pinhole camera at `view.camera` that looks at `view.target`."""
+    """A pinhole camera at `view.camera` that looks at `view.target`; size is (width, height)."""
     mi = mitsuba()
+    wide = 3 * size[0] > 4 * size[1]  # wider than 4 : 3: keep the height of the 4 : 3 frame, not its width
+    vertical = math.degrees(2 * math.atan(0.75 * math.tan(math.radians(FIELD_OF_VIEW) / 2)))
     return {
         "type": "perspective",
-        "fov": FIELD_OF_VIEW,
-        "fov_axis": "x",
+        "fov": vertical if wide else FIELD_OF_VIEW,
+        "fov_axis": "y" if wide else "x",
         "to_world": mi.ScalarTransform4f().look_at(
             origin=list(view.camera), target=list(view.target), up=[0, 0, 1]
         ),
@@ -226,30 +231,43 @@ def render(
     if denoise is None:
         denoise = denoiser_available()
         if not denoise:
-            log.warning(
-                "mitsuba-oidn is not installed: rendering raw, with %d samples", samples or RAW_SAMPLES
-            )
+            say_once(f"mitsuba-oidn is not installed: rendering raw, with {samples or RAW_SAMPLES} samples")
     count = samples or (SAMPLES if denoise else RAW_SAMPLES)
     integrator = {"type": "path", "max_depth": 3, "hide_emitters": True}
     placed = world(scene, view, integrator, camera(view, size, count))
     linear = np.array(mi.render(placed, seed=seed, spp=count), dtype=np.float32)
     if denoise:
-        import mitsuba_oidn
-
-        device, quality = denoise_device(), mitsuba_oidn.Quality.Fast
-        linear = np.asarray(
-            mitsuba_oidn.denoise(np.minimum(linear, 4.0), hdr=True, device=device, quality=quality)
+        fast = open_image_denoise().Quality.Fast
+        linear = open_image_denoise().denoise(
+            np.minimum(linear, 4.0), hdr=True, device=denoise_device(), quality=fast
         )
-    return srgb(linear)
+    return srgb(np.asarray(linear))
+
+
+@functools.cache
+def say_once(message: str) -> None:
+    """Log a warning, the first time only."""
+    log.warning(message)
+
+
+def open_image_denoise() -> Any:
+    """The denoiser's module, imported by name: type checkers cannot read its stubs.
+
+    Raises UserError when it is not installed.
+    """
+    try:
+        return importlib.import_module("mitsuba_oidn")
+    except ImportError as error:
+        raise UserError(
+            "denoising needs the package mitsuba-oidn: pip install mitsuba-oidn, or render raw (--raw)."
+        ) from error
 
 
 @functools.cache
 def denoise_device() -> Any:
     """The denoiser on the processor, whatever else the machine has: the same bits everywhere it can be."""
-    import mitsuba_oidn
-
     mitsuba()  # the thread count is set before the denoiser starts
-    return mitsuba_oidn.Device(mitsuba_oidn.DeviceType.CPU)
+    return open_image_denoise().Device(open_image_denoise().DeviceType.CPU)
 
 
 @functools.lru_cache(maxsize=8)
@@ -266,7 +284,9 @@ def instance_mask(scene: Scene, view: View, *, size: tuple[int, int] = MASK_SIZE
             lookup[number] = int(shape.id().removeprefix("object").split("_")[0]) + 1
     identity = np.array(mi.render(placed, seed=0, spp=1))[..., -1]
     valid = np.isfinite(identity) & (identity >= 0) & (identity < len(lookup))
-    return lookup[np.where(valid, identity, len(lookup) - 1).astype(np.int64)]
+    mask = lookup[np.where(valid, identity, len(lookup) - 1).astype(np.int64)]
+    mask.flags.writeable = False  # it is remembered
+    return mask
 
 
 def visible(scene: Scene, view: View, minimum: float = VISIBLE) -> bool:
