@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import requests
 
 CHUNK = 1 << 20
+PIECE = 1 << 16  # what is lost at most when a connection breaks
 TRIES = 6  # connections in a row that bring nothing new before giving up
 DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 
@@ -179,9 +180,9 @@ def transfer(session: requests.Session, url: str, part: Path, bar: tqdm) -> bool
         bar.refresh()
         with part.open("r+b" if begin else "wb") as file:
             file.seek(begin)
-            for chunk in response.iter_content(CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
+            for piece in response.iter_content(PIECE):
+                file.write(piece)
+                bar.update(len(piece))
     return whole is None or part.stat().st_size == whole
 
 

@@ -34,11 +34,14 @@ DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFE
 
 
 class Member(NamedTuple):
-    """One file of an archive. packed: how many bytes of the archive lie before its end, for the progress bar."""
+    """One file of an archive.
+
+    open: gives a binary stream. packed: how far into the archive we are, in bytes, for the progress bar.
+    """
 
     name: str
     size: int
-    open: Callable[[], IO[bytes]]
+    open: Callable[[], Any]
     packed: int
 
 
@@ -79,14 +82,7 @@ def tar_members(archive: Path, out: Path) -> Iterator[Member]:
                 if hasattr(tarfile, "data_filter"):  # Python's own opinion, from 3.10.12 on
                     tarfile.data_filter(info, str(out))
                 if info.isreg():
-
-                    def reader(info: tarfile.TarInfo = info) -> IO[bytes]:
-                        file = tar.extractfile(info)
-                        if file is None:
-                            raise tarfile.ReadError(f"{info.name} has no content")
-                        return file
-
-                    yield Member(info.name, info.size, reader, raw.tell())
+                    yield Member(info.name, info.size, partial(tar.extractfile, info), raw.tell())
         while stream.read(1 << 20):  # to the end, where a packed stream's checksum is
             pass
 

@@ -147,7 +147,9 @@ def test_what_swap_and_reversal_do(root: Path) -> None:
     assert "red" in backwards.vocabulary.decode(backwards[0].no_change_words.tolist())
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # fork, Python 3.12
+@pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # fork, Python 3.12
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_give_what_the_main_process_gives(root: Path, method: str) -> None:
     data = load(root, swap=0.5, reversal=0.5)
