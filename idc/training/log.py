@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,9 +76,13 @@ class VisdomLogger:
     def __init__(self, folder: Path, port: int = 8097):
         import visdom
 
-        self.server = visdom.Visdom(
-            port=port, env=folder.name, raise_exceptions=False, use_incoming_socket=False
-        )
+        # It would warn that events from the browser will not arrive, through a method that itself is deprecated.
+        logging.getLogger("visdom").setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.server = visdom.Visdom(
+                port=port, env=folder.name, raise_exceptions=False, use_incoming_socket=False
+            )
         if not self.server.check_connection(timeout_seconds=3):
             raise UserError(
                 f"no visdom server answers on port {port}. Start one in another terminal with "
@@ -96,7 +102,7 @@ class VisdomLogger:
             )
 
     def close(self) -> None:
-        self.server.close_connection() if hasattr(self.server, "close_connection") else None
+        self.server.session.close()
 
 
 class Loggers:
