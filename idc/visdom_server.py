@@ -14,7 +14,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -203,6 +202,7 @@ def main() -> None:
     app.tornado_settings["static_path"] = app.tornado_settings["template_path"] = str(static)
     run_server.start_server(
         port=arguments.port,
+        base_url="",
         env_path=f"{saved}/",
         bind_local=True,
         print_func=lambda port: print(f"visdom: http://localhost:{port} (stop with Ctrl+C)", flush=True),

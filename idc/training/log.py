@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import math
+import os
+import sys
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from idc.errors import UserError
 from idc.files import atomic_write
 
 METRICS = "metrics.jsonl"
+NAMES = ("jsonl", "tensorboard", "visdom")
 
 
+@runtime_checkable
 class Logger(Protocol):
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Record named figures of a step."""
@@ -24,43 +31,65 @@ class Logger(Protocol):
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl; one that a kill cut off is left aside."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    """The lines of a metrics.jsonl, {"step": …, name: figure, …} each; none where there is no file.
+
+    A last line that a kill cut off is left aside. Raises UserError for any other line that cannot be read.
+    """
+    lines: list[dict[str, Any]] = []
+    texts = path.read_bytes().split(b"\n") if path.is_file() else []
+    for number, text in enumerate(texts, start=1):
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
+            line = json.loads(text)
+            if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+                raise ValueError("it has no step")
+        except ValueError as error:
+            if number == len(texts):
+                break
+            raise UserError(
+                f"line {number} of {path} is not a line of figures ({error}). Delete that line; the others are kept."
+            ) from error
+        lines.append(line)
     return lines
 
 
 def truncate_metrics(path: Path, step: int) -> None:
-    """Forget everything after `step`, and any line that was cut off."""
+    """Forget everything after `step`, and a line that was cut off. The file is replaced in one go."""
     kept = [line for line in read_metrics(path) if line["step"] <= step]
     with atomic_write(path) as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
 
 class JsonlLogger:
-    """One JSON object a line, written at once."""
+    """One JSON object a line, handed to the system at once. JSON has no nan or infinity: those become null."""
 
     def __init__(self, folder: Path):
-        self.file = (folder / METRICS).open("a", encoding="utf-8", buffering=1)
+        self.path = folder / METRICS
+        self.file = self.path.open("ab", buffering=0)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
+        """Raises UserError when the disk is full."""
+        figures = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        line = (json.dumps({"step": step, **figures}) + "\n").encode()
+        try:
+            if self.file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise UserError(
+                f"the figures of step {step} could not be written to {self.path} ({error.strerror}). What was written "
+                "before stays; free some space and continue the run with --resume."
+            ) from error
 
     def close(self) -> None:
         self.file.close()
 
 
 class TensorBoardLogger:
-    """Curves for `tensorboard --logdir runs`."""
+    """Curves for `tensorboard --logdir runs`. Points after step `first`, of a run that was killed, are hidden."""
 
-    def __init__(self, folder: Path, first: int):
+    def __init__(self, folder: Path, first: int = 0):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first + 1)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -71,38 +100,63 @@ class TensorBoardLogger:
 
 
 class VisdomLogger:
-    """Live curves on a visdom server (`python -m idc.visdom_server`), one window per group of figures."""
+    """Live curves on a visdom server, one window per group of figures ("loss/caption" belongs to "loss").
 
-    def __init__(self, folder: Path, port: int = 8097):
+    What the run's metrics.jsonl already holds is drawn first, so that a resumed run shows one curve even on a fresh
+    server. port: of `python -m idc.visdom_server`; None takes VISDOM_PORT from the environment, else 8097.
+    Raises UserError when no server answers. One that goes away later costs the live curves, not the training.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None):
         import visdom
 
-        # It would warn that events from the browser will not arrive, through a method that itself is deprecated.
-        logging.getLogger("visdom").setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.server = visdom.Visdom(
-                port=port, env=folder.name, raise_exceptions=False, use_incoming_socket=False
-            )
-        if not self.server.check_connection(timeout_seconds=3):
+        logging.getLogger("visdom").setLevel(logging.ERROR)  # it greets at every start
+        self.port = int(os.environ.get("VISDOM_PORT", "8097")) if port is None else port
+        try:
+            with warnings.catch_warnings():  # it warns with a method that Python has renamed
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self.server = visdom.Visdom(
+                    port=self.port, env=folder.name, raise_exceptions=True, use_incoming_socket=False
+                )
+        except ConnectionError as error:
             raise UserError(
-                f"no visdom server answers on port {port}. Start one in another terminal with "
-                f"`python -m idc.visdom_server --port {port}`, or leave visdom out of `logger`."
-            )
+                f"no visdom server answers on port {self.port}. Start one in another terminal with "
+                f"`python -m idc.visdom_server --port {self.port}` (another port is told to training by the "
+                "environment's VISDOM_PORT), or leave visdom out of `logger`."
+            ) from error
+        self.alive = True
+        self.server.close()  # the windows of an earlier run of that name
+        curves = defaultdict(list)
+        for line in read_metrics(folder / METRICS):
+            for name, value in line.items():
+                if name != "step" and value is not None:
+                    curves[name].append((line["step"], value))
+        for name, points in curves.items():
+            self.draw(name, points)
+
+    def draw(self, name: str, points: list[tuple[int, float]]) -> None:
+        """Append points to the curve `name`, made on its first ones."""
+        window = name.split("/")[0]
+        steps, values = map(list, zip(*points, strict=True))
+        options = {"title": window, "xlabel": "step", "showlegend": True}
+        self.server.line(values, steps, win=window, name=name, update="append", opts=options)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            window = name.split("/")[0]
-            self.server.line(
-                [value],
-                [step],
-                win=window,
-                name=name,
-                update="append",
-                opts={"title": window, "showlegend": True},
+        if not self.alive:
+            return
+        try:
+            for name, value in values.items():
+                self.draw(name, [(step, value)])
+        except ConnectionError:
+            self.alive = False
+            print(
+                f"the visdom server on port {self.port} went away: no live curves from step {step} on. Training goes "
+                f"on, all figures are in {METRICS}; a resumed run draws them again.",
+                file=sys.stderr,
             )
 
     def close(self) -> None:
-        self.server.session.close()
+        """Nothing waits: every point was sent when it was logged."""
 
 
 class Loggers:
@@ -121,8 +175,14 @@ class Loggers:
 
 
 def make_loggers(names: Iterable[str], folder: Path, first: int = 0) -> Logger:
-    """jsonl always, the others by name; `first` is the step a run (re)starts from."""
+    """jsonl always, the others by name; `first` is the step after which a run goes on.
+
+    Raises UserError for an unknown name, and when visdom is wanted but no server answers.
+    """
     names = set(names)
+    if unknown := sorted(names - set(NAMES)):
+        raise UserError(f"there is no logger “{unknown[0]}”; choose from {', '.join(NAMES)}.")
+    folder.mkdir(parents=True, exist_ok=True)
     loggers: list[Logger] = []
     if "visdom" in names:
         loggers.append(VisdomLogger(folder))
