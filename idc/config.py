@@ -263,7 +263,7 @@ ConfigLoader.add_implicit_resolver(
 
 def read_yaml(text: str, source: str) -> Any:
     try:
-        return yaml.load(text, ConfigLoader)  # noqa: S506, it is a SafeLoader
+        return yaml.load(text, ConfigLoader)  # a SafeLoader
     except yaml.YAMLError as error:
         raise UserError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from error
 

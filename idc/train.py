@@ -7,6 +7,7 @@ command with --resume goes on as if nothing had happened.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from idc.config import load_config
@@ -45,9 +46,10 @@ def main() -> None:
     except Interrupted:
         print(f"stopped; the same command with --resume continues {config.run_folder}", file=sys.stderr)
         raise SystemExit(130) from None
-    best = read_best(run)
-    chosen = f"; the best is {best['step']} ({best['metric']} {best['value']:.3f})" if best else ""
-    print(f"snapshots are in {run / 'snapshots'}{chosen}")
+    if int(os.environ.get("RANK", "0")) == 0:
+        best = read_best(run)
+        chosen = f"; the best is {best['step']} ({best['metric']} {best['value']:.3f})" if best else ""
+        print(f"snapshots are in {run / 'snapshots'}{chosen}")
 
 
 if __name__ == "__main__":

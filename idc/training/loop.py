@@ -150,6 +150,7 @@ def make_fabric(settings: TrainConfig) -> Any:
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     local = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))
     nodes = int(os.environ.get("WORLD_SIZE", local)) // local
@@ -339,7 +340,7 @@ class Training:
         save_every = settings.save_every or settings.snapshot_every
         sampler = self.sampler()
         loader: DataLoader[Any] = DataLoader(
-            self.data,  # type: ignore[arg-type]
+            self.data,
             batch_sampler=sampler,
             collate_fn=ClevrChange.collate,
             num_workers=self.config.data.num_workers,
@@ -354,8 +355,8 @@ class Training:
         )
         self.system.train()
         with polite_stop() as stop, progress:
+            begun = time.perf_counter()
             for batch in loader:
-                begun = time.perf_counter()
                 rate = learning_rate(self.config.optim, self.step, settings.steps, sampler.steps_per_epoch)
                 parts, stopping = self.take_step(batch, rate, stop.is_set())
                 self.seconds += time.perf_counter() - begun
@@ -372,9 +373,10 @@ class Training:
                     self.snapshot()
                 if state_due and self.fabric.is_global_zero:
                     save_state(self.run, self.state())
-                    prune_snapshots(self.run, settings.keep_last, self.best and self.best["step"])
+                    prune_snapshots(self.run, settings.keep_last, self.best["step"] if self.best else None)
                 if stopping and not last:
                     raise Interrupted
+                begun = time.perf_counter()
 
     def take_step(self, batch: Batch, rate: float, stop: bool) -> tuple[dict[str, float], bool]:
         """One optimiser step. Returns the loss parts, and whether any process was asked to stop."""
@@ -383,6 +385,11 @@ class Training:
             group["lr"] = rate
         parts = self.losses(Sealed(batch.to(self.fabric.device)))
         weights = self.config.loss_weights
+        if unweighted := parts.keys() - weights.keys():
+            raise UserError(
+                f"the system gives the losses {', '.join(sorted(unweighted))}, for which loss_weights has no number; "
+                "its class must list them in loss_weights."
+            )
         loss = torch.stack([weights[name] * part for name, part in parts.items() if weights[name]]).sum()
         seen = torch.stack(
             [*(part.detach().float() for part in parts.values()), loss.new_tensor(float(stop))]

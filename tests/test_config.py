@@ -1,0 +1,180 @@
+"""Configurations: strict, with errors that name the key; the recipes are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from idc.config import Config, differences, load_config, model_config, save_config
+from idc.errors import UserError
+from idc.systems.scorer_cbr import ScorerCBRConfig
+
+RECIPES = Path(__file__).parent.parent / "configs" / "scorer_cbr"
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    path = tmp_path / "minimal.yaml"
+    path.write_text("exp_name: minimal\n", encoding="utf-8")
+    return path
+
+
+def test_defaults_are_the_papers_values(minimal: Path) -> None:
+    config = load_config(minimal)
+    assert (config.optim.lr, config.optim.betas, config.optim.eps) == (2e-4, (0.9, 0.999), 1e-8)
+    assert (config.optim.schedule, config.optim.step_epochs, config.optim.gamma) == ("step", 15, 0.1)
+    assert config.optim.weight_decay == 0 and config.optim.clip is None
+    assert (config.train.steps, config.train.snapshot_every, config.seed) == (10_000, 1000, 1111)
+    assert (config.data.train.batch_size, config.data.train.swap) == (128, 0.5)
+    assert config.loss_weights == {"caption": 1.0, "cross_view": 0.1, "cross_modal": 0.001}
+    assert model_config(config) == ScorerCBRConfig()
+
+
+@pytest.mark.parametrize("name", ["laptop", "quick", "full"])
+def test_recipes_load_and_say_how_to_run_them(name: str) -> None:
+    path = RECIPES / f"{name}.yaml"
+    assert load_config(path).exp_name == name
+    card = path.read_text(encoding="utf-8").split("exp_name:")[0]
+    assert f"python -m idc.train --cfg configs/scorer_cbr/{name}.yaml" in card
+    assert "time" in card and "expected" in card
+
+
+def test_full_is_the_paper() -> None:
+    changed = differences(load_config(RECIPES / "full.yaml"), Config(exp_name="full"))
+    assert set(changed) <= {"data.num_workers"}
+
+
+def test_quick_is_full_with_a_quarter_of_the_data() -> None:
+    quick, full = load_config(RECIPES / "quick.yaml"), load_config(RECIPES / "full.yaml")
+    assert quick.data.train.max_samples == 8458
+    assert quick.model == full.model and quick.optim.lr == full.optim.lr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["data.train.batch_size=abc"], ["data.train.batch_size", "'abc'", "valid integer"]),
+        (["data.train.batch_size='32'"], ["data.train.batch_size", "'32'", "valid integer"]),
+        (["data.train.batch_size=32.5"], ["data.train.batch_size", "32.5", "valid integer"]),
+        (["data.train.batch_size=true"], ["data.train.batch_size", "True", "valid integer"]),
+        (["data.train.batch_size=0"], ["data.train.batch_size", "greater than or equal to 1"]),
+        (["data.train.batch_size="], ["data.train.batch_size", "None", "valid integer"]),
+        (["data.train.swap=1.5"], ["data.train.swap", "less than or equal to 1"]),
+        (["train.compile=1"], ["train.compile", "valid boolean"]),
+        (["optim.lr=.nan"], ["optim.lr", "nan"]),
+        (["optim.lr=-1"], ["optim.lr", "greater than 0"]),
+        (["optim.betas=[0.9]"], ["optim.betas"]),
+        (["optim.betas=[0.9, 1.5]"], ["optim.betas.1", "less than 1"]),
+        (["optim.schedule=linear"], ["optim.schedule", "'linear'", "'step', 'cosine' or 'constant'"]),
+        (["exp_name=../up"], ["exp_name", "../up"]),
+        (["exp_name=.."], ["exp_name"]),
+        (["data.trian.batch_size=3"], ["“data.trian”", "did you mean “data.train”"]),
+        (["optim.learning_rate=3"], ["“optim.learning_rate”", "there are lr"]),
+        (["batch_size=3"], ["“batch_size”", "“data.train.batch_size”", "“data.val.batch_size”"]),
+        (["lr=3"], ["“lr”", "did you mean “optim.lr”"]),
+        (["model.dims=3"], ["“model.dims”", "did you mean “model.dim”"]),
+        (["model.dim=abc"], ["model.dim", "'abc'", "valid integer"]),
+        (["model.matching=both"], ["model.matching", "'joint' or 'separate'"]),
+        (["loss_weights.cross_veiw=1"], ["did you mean “loss_weights.cross_view”"]),
+        (["loss_weights.caption=much"], ["loss_weights.caption", "'much'", "valid number"]),
+        (["system=clip5idc"], ["there is no system “clip5idc”", "scorer_cbr"]),
+        (["data=3"], ["“data” is 3", "section"]),
+        (["optim.lr.x=3"], ["optim.lr", "valid number"]),
+        (["optim.lr"], ["dotted.key=value"]),
+        (["=3"], ["dotted.key=value"]),
+        (["optim.lr=["], ["optim.lr=[", "not valid YAML"]),
+        (["train.steps=x", "seed=-1"], ["train.steps", "'x'", "seed", "-1"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else "",
+)
+def test_wrong_settings_are_errors_that_name_the_key(
+    minimal: Path, overrides: list[str], said: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config(minimal, overrides)
+    for words in said:
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "must hold settings"),
+        ("- 1", "must hold settings"),
+        ("system: scorer_cbr", "the setting “exp_name” is missing"),
+        ("exp_name: a\nexp_name: b", "“exp_name” is set twice"),
+        ("exp_name: [", "not valid YAML"),
+        ("exp_name: 7", "“exp_name” is 7"),
+        ("exp_name: a\n3: 4", "no setting “3”"),
+        ("exp_name: !!python/object/apply:os.system [ls]", "not valid YAML"),
+    ],
+)
+def test_broken_files(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match="broken.yaml") as caught:
+        load_config(path)
+    assert said in str(caught.value)
+
+
+def test_missing_and_binary_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no configuration at"):
+        load_config(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(UserError, match="not a text file"):
+        load_config(tmp_path / "binary.yaml")
+
+
+def test_overrides_say_what_people_type(minimal: Path) -> None:
+    config = load_config(
+        minimal,
+        [
+            "optim.lr=2e-4",
+            "optim.eps=1E-7",
+            "optim.clip=1",
+            "data.train.max_samples=null",
+            "exp_name=007",
+            "data.root=2026-01-02",
+            "logger=[tensorboard,visdom]",
+            "train.save_every=5",
+            "loss_weights.cross_view=0",
+            "optim.betas=[0.9, 0.98]",
+        ],
+    )
+    assert (config.optim.lr, config.optim.eps, config.optim.clip) == (2e-4, 1e-7, 1.0)
+    assert config.data.train.max_samples is None
+    assert (config.exp_name, config.data.root) == ("007", "2026-01-02")
+    assert config.logger == ("tensorboard", "visdom")
+    assert config.loss_weights == {"caption": 1.0, "cross_view": 0.0, "cross_modal": 0.001}
+    assert config.optim.betas == (0.9, 0.98)
+
+
+def test_empty_sections_mean_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text("exp_name: empty\nmodel:\noptim:\n", encoding="utf-8")
+    assert load_config(path) == Config(exp_name="empty")
+
+
+def test_paths_follow_the_root_unless_given(minimal: Path) -> None:
+    data = load_config(minimal, ["data.root=data/x", "data.backbone=rendered", "data.grids=/elsewhere"]).data
+    assert data.path("grids") == Path("/elsewhere")
+    assert data.path("labels") == Path("data/x/transformer_labels.hdf5")
+    assert data.path("annotations") == Path("data/x/total_change_captions_reformat.json")
+    moved = load_config(minimal, ["data.root=data/y", "data.backbone=rendered"]).data
+    assert moved.path("grids") == Path("data/y/features_rendered")
+
+
+def test_saved_configuration_loads_again_complete(minimal: Path, tmp_path: Path) -> None:
+    config = load_config(minimal, ["model.dim=64", "optim.lr=1e-5", "data.train.max_samples=7"])
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml") == config
+    text = (tmp_path / "saved.yaml").read_text(encoding="utf-8")
+    assert "dim: 64" in text and "word_dim: 300" in text and "cross_modal: 0.001" in text
+
+
+def test_differences_name_the_settings(minimal: Path) -> None:
+    one, other = load_config(minimal), load_config(minimal, ["optim.lr=1", "model.dim=64"])
+    assert differences(one, other) == {"optim.lr": (2e-4, 1.0), "model.dim": (512, 64)}
+    assert differences(one, one) == {}
