@@ -11,6 +11,7 @@ the published features should be tested on the published features.
 from __future__ import annotations
 
 import pickle
+import struct
 from http.client import HTTPException
 from pathlib import Path
 
@@ -27,6 +28,10 @@ from idc.errors import UserError
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 SIZE = 224
+# What torch.load raises, depending on where a file that holds no weights stops making sense to it.
+UNREADABLE = (
+    RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, struct.error
+)  # fmt: skip
 FILE = "resnet101-63fe2227.pth"  # IMAGENET1K_V1
 
 
@@ -98,7 +103,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise UserError(f"there are no ResNet-101 weights at {path}. Name a {FILE}, or leave --weights out.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
+    except (*UNREADABLE, OSError) as error:
         first = " ".join(str(error).split())[:200]
         raise UserError(
             f"{path} is not a file of weights, or not whole ({first}). Download {FILE} again and name it."
