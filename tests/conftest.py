@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,3 +62,35 @@ def small_world(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def without() -> Callable[[str, str], None]:
+    """Skips a test that needs something this machine lacks; in CI, where it must not be lacking, fails it."""
+
+    def stop(what: str, way_out: str) -> None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{what}; {way_out}")
+        pytest.skip(f"{what}; {way_out}")
+
+    return stop
+
+
+@pytest.fixture(scope="module")
+def browser(without: Callable[[str, str], None]) -> Iterator[Any]:
+    """A headless Chromium: the system's, or the one of `playwright install chromium`."""
+    from playwright.sync_api import Error, sync_playwright
+
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=next(filter(None, found), None), args=flags)
+        except Error as error:
+            first = str(error).strip().splitlines()[0]
+            without(
+                f"no Chromium could be started ({first})",
+                "type apt-get install chromium, or .venv/bin/playwright install chromium",
+            )
+        yield chromium
+        chromium.close()
