@@ -14,7 +14,7 @@ from idc.captioner.search import METHODS, Search
 from idc.config import load_config
 from idc.errors import UserError, command
 from idc.files import atomic_write
-from idc.training.checkpoint import find_snapshot, load_system, read_facts
+from idc.training.checkpoint import find_snapshot, first_lines, load_system, read_facts
 from idc.training.loop import open_split
 from idc.training.validate import caption_split
 
@@ -54,7 +54,12 @@ def test(
             f"{folder} is a snapshot of the system “{facts.system}”, the configuration is for “{config.system}”; "
             "give the configuration the snapshot was trained with (--cfg or --run)."
         )
-    system = load_system(folder, device)
+    try:
+        system = load_system(folder).to(device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise UserError(
+            f"--device {device} cannot be used here: {first_lines(error, 1)}. Take cpu."
+        ) from error
     data = open_split(config, split)
     if data.grids.shape != facts.grid_shape or config.data.backbone != facts.backbone:
         raise UserError(

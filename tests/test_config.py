@@ -114,7 +114,7 @@ def test_wrong_settings_are_errors_that_name_the_key(
 def test_broken_files(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match="broken.yaml") as caught:
+    with pytest.raises(UserError, match=r"broken\.yaml") as caught:
         load_config(path)
     assert said in str(caught.value)
 

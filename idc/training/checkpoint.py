@@ -205,7 +205,7 @@ def load_state(run: Path) -> dict[str, Any] | None:
         return None
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"the state {path} is broken ({first_lines(error, 1)}). The run's snapshots can still be tested; to train "
             "anew take another exp_name, or --overwrite."

@@ -8,6 +8,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import random
@@ -167,20 +168,13 @@ def make_fabric(settings: TrainConfig) -> Any:
             strategy=strategy,
             precision=PRECISION[settings.precision],  # type: ignore[arg-type]
         )
-    except (
-        ValueError,
-        RuntimeError,
-    ) as error:  # Fabric's MisconfigurationException is a plain Exception, below
-        raise no_such_devices(settings, error) from error
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"this machine cannot train with train.accelerator={settings.accelerator} on {local} devices: "
+            f"{' '.join(str(error).split())} Set train.accelerator=cpu, or fewer devices."
+        ) from error
     fabric.launch()
     return fabric
-
-
-def no_such_devices(settings: TrainConfig, error: Exception) -> UserError:
-    return UserError(
-        f"this machine cannot train with train.accelerator={settings.accelerator} and train.devices={settings.devices}: "
-        f"{' '.join(str(error).split())} Set train.accelerator=cpu, or fewer devices."
-    )
 
 
 def claim_folder(config: Config, resume: bool, overwrite: bool) -> None:
@@ -505,6 +499,13 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False) -> P
     fabric.barrier()
     try:
         training.fit()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"no space left on the disk in step {training.step}. What {run} held at the last state stays; free some space and "
+            "continue with --resume."
+        ) from error
     finally:
         if training.logger is not None:
             training.logger.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -10,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -46,8 +47,8 @@ class FakeConfig:
 class Fake(System):
     """One linear layer that guesses the colour word; it goes wrong when it is told to."""
 
-    Config = FakeConfig
-    loss_weights = {"guess": 1.0, "size": 0.1}
+    Config: ClassVar[type] = FakeConfig
+    loss_weights: ClassVar[dict[str, float]] = {"guess": 1.0, "size": 0.1}
 
     def __init__(self, config: FakeConfig, vocabulary: Vocabulary, channels: int):
         super().__init__()
@@ -485,6 +486,20 @@ def test_a_bad_weight_is_never_saved(fake: Any) -> None:
 
 
 # -- stopping --------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_said_and_the_state_stays(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_window = loop.Training.log_window
+
+    def full(self: Any, *args: Any) -> None:
+        if self.step == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        log_window(self, *args)
+
+    monkeypatch.setattr(loop.Training, "log_window", full)
+    with pytest.raises(UserError, match=r"no space left on the disk in step 5.*--resume"):
+        train(fake("train.save_every=2"))
+    assert torch.load(fake().run_folder / "last/state.pt", weights_only=True)["step"] == 4
 
 
 def test_signal_handlers_are_put_back(configured: Any) -> None:
