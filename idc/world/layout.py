@@ -35,6 +35,7 @@ from idc.world.scene import CHANGE_TYPES
 
 FOLDERS = {"default": "images", "semantic": "sc_images", "nonsemantic": "nsc_images"}
 JOURNAL = "scenes.journal.jsonl"  # the records so far, in the order in which scenes were finished
+PATIENCE = 10  # seconds to wait for a Dask scheduler
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def executor(workers: int, dask: str | None) -> Iterator[tuple[Executor, int]]:
         "--dask out to render on this machine."
     )
     try:
-        client = Client(dask, timeout="10s")
+        client = Client(dask, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {dask} ({error}). {hint}") from error
     with client:

@@ -13,6 +13,7 @@ import importlib.util
 import logging
 import math
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ COLOR = {  # linear RGB reflectance
 }
 
 log = logging.getLogger(__name__)
+one_at_a_time = threading.RLock()  # the renderer starts and works in one thread of a process at a time
 
 
 def denoiser_available() -> bool:
@@ -227,18 +229,16 @@ def render(
     size: (width, height) in pixels. samples: paths per pixel; None takes 4 with the denoiser, 64 without.
     denoise: None denoises where `mitsuba-oidn` is installed. seed: of the pixel noise only.
     """
-    mi = mitsuba()
     if denoise is None:
         denoise = denoiser_available()
         if not denoise:
             say_once(f"mitsuba-oidn is not installed: rendering raw, with {samples or RAW_SAMPLES} samples")
     count = samples or (SAMPLES if denoise else RAW_SAMPLES)
-    integrator = {"type": "path", "max_depth": 3, "hide_emitters": True}
-    placed = world(scene, view, integrator, camera(view, size, count))
-    linear = np.array(mi.render(placed, seed=seed, spp=count), dtype=np.float32)
-    if denoise:
-        linear = denoised(linear)
-    return srgb(linear)
+    with one_at_a_time:
+        integrator = {"type": "path", "max_depth": 3, "hide_emitters": True}
+        placed = world(scene, view, integrator, camera(view, size, count))
+        linear = np.array(mitsuba().render(placed, seed=seed, spp=count), dtype=np.float32)
+        return srgb(denoised(linear) if denoise else linear)
 
 
 def denoised(linear: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -289,13 +289,14 @@ def instance_mask(scene: Scene, view: View, *, size: tuple[int, int] = MASK_SIZE
 
     Read from an identity buffer of the renderer, one ray a pixel; the last few are remembered.
     """
-    mi = mitsuba()
-    placed = world(scene, view, {"type": "aov", "aovs": "id:shape_index"}, camera(view, size, 1))
-    lookup = np.zeros(len(placed.shapes()) + 1, dtype=np.uint8)
-    for number, shape in enumerate(placed.shapes(), start=1):  # 0 is where no shape is hit
-        if shape.id().startswith("object"):
-            lookup[number] = int(shape.id().removeprefix("object").split("_")[0]) + 1
-    identity = np.array(mi.render(placed, seed=0, spp=1))[..., -1]
+    with one_at_a_time:
+        placed = world(scene, view, {"type": "aov", "aovs": "id:shape_index"}, camera(view, size, 1))
+        identity = np.array(mitsuba().render(placed, seed=0, spp=1))[..., -1]
+        names = [shape.id() for shape in placed.shapes()]
+    lookup = np.zeros(len(names) + 1, dtype=np.uint8)
+    for number, name in enumerate(names, start=1):  # 0 is where no shape is hit
+        if name.startswith("object"):
+            lookup[number] = int(name.removeprefix("object").split("_")[0]) + 1
     mask = lookup[np.rint(identity).astype(np.int64)]
     mask.flags.writeable = False  # it is remembered
     return mask
