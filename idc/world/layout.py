@@ -199,6 +199,16 @@ def finished(root: Path, count: int, settings: Settings) -> dict[int, dict[str, 
     }
 
 
+def sweep(root: Path) -> None:
+    """Remove the temporary files of writes that a kill cut off."""
+    for folder in (*FOLDERS.values(), "masks"):
+        for path in (root / folder).glob(".CLEVR_*.png.*"):
+            path.unlink(missing_ok=True)
+    for pattern in (".*.json.*.json", ".scenes.jsonl.*"):
+        for path in root.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
 def check_settings(root: Path, settings: Settings, installed: dict[str, str]) -> None:
     """Raise UserError, naming the setting, rather than mix different pictures in one folder."""
     path = root / "world.json"
@@ -340,6 +350,7 @@ def render_world(
     splits = split_ids(count, sizes, settings.seed)
     installed = versions(settings.denoised)
     check_settings(root, settings, installed)
+    sweep(root)
     write_json(root / "world.json", {"settings": asdict(settings), "versions": installed, "look": LOOK})
 
     records = finished(root, count, settings)

@@ -174,10 +174,10 @@ def test_killed_and_resumed_is_as_if_never_interrupted(world: Path, tmp_path: Pa
     with journal.open("ab") as lines:
         lines.write(b'{"index": 1, "default": {"obj')
     (root / FOLDERS["semantic"] / picture_name("semantic", done[0])).unlink()
-    (root / FOLDERS["default"] / ".half-written.png").write_bytes(b"x")
+    for name in ("images/.CLEVR_default_000000.png.0a1b.png", ".splits.json.2c3d.json"):
+        (root / name).write_bytes(b"cut off")
 
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    (root / FOLDERS["default"] / ".half-written.png").unlink()
     assert files(root) == files(world)
 
 
