@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_world import make_world, write_config
 
 from idc import test as command
 from idc.config import load_config
 from idc.training.loop import train
+from tests.tiny_world import make_world, write_config
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_world import make_world, write_config
 from torch import Tensor
 
 from idc.config import load_config
 from idc.training.log import read_metrics
 from idc.training.loop import train
+from tests.tiny_world import make_world, write_config
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 

@@ -503,8 +503,8 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False) -> P
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(
-            f"no space left on the disk in step {training.step}. What {run} held at the last state stays; free some space and "
-            "continue with --resume."
+            f"no space left on the disk in step {training.step}. The last state in {run} stays as it was; free some "
+            "space and continue with --resume."
         ) from error
     finally:
         if training.logger is not None:

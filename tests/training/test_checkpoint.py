@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_world import make_world, write_config
 
 from idc.captioner.search import Search
 from idc.config import Config, load_config
@@ -33,6 +32,7 @@ from idc.training.checkpoint import (
 )
 from idc.training.loop import build_system, open_split
 from idc.training.validate import caption_split
+from tests.tiny_world import make_world, write_config
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_no_space_leaves_nothing_half_written(
     assert load_state(tmp_path / "run") == {"step": 1}
     assert snapshot_steps(tmp_path / "run") == [7]
     load_system(snapshot)
-    assert not [path for path in (tmp_path / "run").rglob(".*")]
+    assert not list((tmp_path / "run").rglob(".*"))
 
 
 def test_a_folder_that_is_no_snapshot(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ import torch
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from safetensors.torch import load_file
-from tiny_world import make_world, write_config
 from torch import Tensor, nn
 
 import idc.systems
@@ -32,6 +31,7 @@ from idc.training import loop
 from idc.training.checkpoint import load_system, read_best, snapshot_steps
 from idc.training.log import read_metrics
 from idc.training.loop import Interrupted, learning_rate, train
+from tests.tiny_world import make_world, write_config
 
 
 @dataclass(config=ConfigDict(extra="forbid"), frozen=True)
