@@ -349,14 +349,15 @@ def write_report(
     metrics.json and the curves from its metrics.jsonl, where they are. Raises UserError when one of these is broken.
     """
     name, metrics = html.escape(run.name), read_scores(run / "metrics.json")
-    unseen = {
+    known = {
         "train": "that it was trained on",
         "val": "that chose this snapshot, but that it was not trained on",
     }
+    scenes = known.get(split, "that it never saw in training")
     parts = [
         f"<h1>What changed? — {name}</h1>",
         f"<p>{html.escape(snapshot.system)} after {snapshot.step:,} steps, on scenes of the {html.escape(split)} split "
-        f"{unseen.get(split, 'that it never saw in training')}. The captioner sees two pictures and says what changed between them, if anything did.</p>",
+        f"{scenes}. The captioner sees two pictures and says what changed between them, if anything did.</p>",
     ]
     if facts is not None:
         parts.append(numbers_html(facts))
