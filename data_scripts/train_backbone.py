@@ -171,7 +171,7 @@ def evaluate(student: Student, pictures: Pictures) -> dict[str, float]:
     """F1 of presence per attribute over cells; per object, how often its best cell names it fully right."""
     student.eval()
     hits = {group: np.zeros(3) for group in GROUPS}  # true positives, said, true
-    right = {group: 0 for group in (*GROUPS, "object")}
+    right = dict.fromkeys((*GROUPS, "object"), 0)
     count = 0
     for start in range(0, len(pictures), 128):
         rows = slice(start, start + 128)

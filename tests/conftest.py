@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 FOLDERS = {"default": "images", "semantic": "sc_images", "nonsemantic": "nsc_images"}
+
+
+# Time is never what a test is about: a loaded machine may be slow.
+settings.register_profile("kit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kit")
 
 
 @pytest.fixture

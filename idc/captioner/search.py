@@ -74,7 +74,10 @@ def one_by_one(decoder: Decoder, picture: Float[Tensor, "B N D"], search: Search
     """Greedy or sampled, one word of every caption at a time, until all have ended."""
     batch = len(picture)
     generator = torch.Generator(picture.device)
-    generator.manual_seed(search.seed if search.seed is not None else torch.seed())
+    if search.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(search.seed)
     caches = decoder.remember(picture)
     word = torch.full((batch,), START, device=picture.device)
     unfinished = torch.ones(batch, dtype=torch.bool, device=picture.device)
