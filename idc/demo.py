@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 from idc.errors import UserError, command
+from idc.training.checkpoint import STATE
+from idc.training.log import METRICS
 
 CONFIG = Path("configs/scorer_cbr/laptop.yaml")
 WORLD = Path("data/rendered")
@@ -27,12 +29,11 @@ SPLITS = "1400,60,300"  # train, val, test scenes
 SEED = 7
 
 
-def step(title: str, *arguments: str | Path) -> None:
+def step(title: str, command_line: str) -> None:
     """Print a title and the command, run the command, stop with a clear word when it fails."""
-    line = shlex.join(["python", *map(str, arguments)])
-    print(f"\n== {title}\n$ {line}", flush=True)
+    print(f"\n== {title}\n$ python {command_line}", flush=True)
     begun = time.monotonic()
-    result = subprocess.run([sys.executable, *map(str, arguments)], check=False)
+    result = subprocess.run([sys.executable, *shlex.split(command_line)], check=False)
     if result.returncode:
         raise UserError(
             f"the step “{title}” failed (exit code {result.returncode}). What it said stands above; "
@@ -47,24 +48,11 @@ def first_look() -> None:
     shutil.rmtree(FRESH, ignore_errors=True)
     step(
         "Render four new scenes",
-        "data_scripts/render_world.py",
-        "--out",
-        FRESH,
-        "--scenes",
-        "4",
-        "--seed",
-        str(seed),
-        "--splits",
-        "2,1,1",
+        f"data_scripts/render_world.py --out {FRESH} --scenes 4 --seed {seed} --splits 2,1,1",
     )
     step(
         "Caption them with the bundled checkpoint",
-        "-m",
-        "idc.show",
-        "--world",
-        FRESH,
-        "--out",
-        RUN / "first_look.png",
+        f"-m idc.show --world {FRESH} --out {RUN / 'first_look.png'}",
     )
 
 
@@ -73,38 +61,21 @@ def train_from_scratch(cores: int) -> None:
     scenes = sum(map(int, SPLITS.split(",")))
     step(
         "Render the data set",
-        "data_scripts/render_world.py",
-        "--out",
-        WORLD,
-        "--scenes",
-        str(scenes),
-        "--seed",
-        str(SEED),
-        "--splits",
-        SPLITS,
-        "--workers",
-        str(cores),
+        f"data_scripts/render_world.py --out {WORLD} --scenes {scenes} --seed {SEED} --splits {SPLITS} "
+        f"--workers {cores}",
     )
-    step("Vocabulary and labels", "data_scripts/preprocess_captions.py", "--root", WORLD)
-    step("Features", "data_scripts/extract_features.py", "--root", WORLD, "--backbone", "rendered")
-    resume = ["--resume"] if (RUN / "last").exists() else []
-    step("Train SCORER+CBR from scratch", "-m", "idc.train", "--cfg", CONFIG, *resume, "exp_name=demo")
-    step("Caption the held-out scenes", "-m", "idc.test", "--run", RUN, "--snapshot", "best")
-    snapshot = json.loads((RUN / "best.json").read_text(encoding="utf-8"))["step"]
+    step("Vocabulary and labels", f"data_scripts/preprocess_captions.py --root {WORLD}")
+    step("Features", f"data_scripts/extract_features.py --root {WORLD} --backbone rendered")
+    begun_before = "--overwrite" if (RUN / METRICS).exists() else ""
+    how = "--resume" if (RUN / STATE).exists() else begun_before
+    step("Train SCORER+CBR from scratch", f"-m idc.train --cfg {CONFIG} {how} exp_name={RUN.name}")
+    step("Caption the held-out scenes", f"-m idc.test --run {RUN} --snapshot best")
+    best = json.loads((RUN / "best.json").read_text(encoding="utf-8"))["step"]
     step(
         "Evaluate",
-        "-m",
-        "idc.evaluate",
-        "--results",
-        RUN / "test" / str(snapshot),
-        "--anno",
-        WORLD,
-        "--out",
-        RUN / "metrics.json",
+        f"-m idc.evaluate --results {RUN / 'test' / str(best)} --anno {WORLD} --out {RUN / 'metrics.json'}",
     )
-    step(
-        "Write the report", "-m", "idc.show", "--run", RUN, "--snapshot", "best", "--out", RUN / "report.html"
-    )
+    step("Write the report", f"-m idc.show --run {RUN} --snapshot best --out {RUN / 'report.html'}")
 
 
 @command

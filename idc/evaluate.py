@@ -88,10 +88,10 @@ def evaluate(
                 if ids:
                     report["by_type"][type] = scorer.score(ids)
     if scenes is not None:
-        ids = {scene_id(f"_{name.removesuffix('_n')}") for name in predictions}
+        needed = {scene_id(f"_{name.removesuffix('_n')}") for name in predictions}
         records = (json.loads(line) for line in scenes.read_text(encoding="utf-8").splitlines())
         report["facts"] = score_facts(
-            predictions, [triple_from_dict(record) for record in records if record["index"] in ids]
+            predictions, [triple_from_dict(record) for record in records if record["index"] in needed]
         )
     return report
 

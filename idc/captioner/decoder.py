@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -90,7 +92,9 @@ class Decoder(nn.Module):
         self.widen = nn.Linear(word_dim, dim)
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.layers = nn.ModuleList(DecoderLayer(dim, heads, dropout) for _ in range(layers))
+        self.layers: Sequence[DecoderLayer] = nn.ModuleList(  # type: ignore[assignment]
+            DecoderLayer(dim, heads, dropout) for _ in range(layers)
+        )
         self.logits = nn.Linear(dim, vocabulary)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):

@@ -109,11 +109,18 @@ def view_from_dict(record: dict[str, Any]) -> View:
 
 def triple_from_dict(record: dict[str, Any]) -> Triple:
     """The inverse of `triple_to_dict`; fields that a triple does not have are left aside."""
+    default_view, semantic_view, nonsemantic_view = (
+        view_from_dict(record[f"{name}_view"]) for name in ("default", "semantic", "nonsemantic")
+    )
     return Triple(
-        record["index"],
-        scene_from_dict(record["default"]),
-        scene_from_dict(record["semantic"]),
-        Change(**record["change"]),
-        *(view_from_dict(record[f"{name}_view"]) for name in ("default", "semantic", "nonsemantic")),
-        *(tuple(record[name]) for name in ("sentences", "reversed_sentences", "no_change_sentences")),
+        index=record["index"],
+        default=scene_from_dict(record["default"]),
+        semantic=scene_from_dict(record["semantic"]),
+        change=Change(**record["change"]),
+        default_view=default_view,
+        semantic_view=semantic_view,
+        nonsemantic_view=nonsemantic_view,
+        sentences=tuple(record["sentences"]),
+        reversed_sentences=tuple(record["reversed_sentences"]),
+        no_change_sentences=tuple(record["no_change_sentences"]),
     )
