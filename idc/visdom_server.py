@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import shutil
 import socket
@@ -60,6 +61,9 @@ FILES = {  # npm package -> file inside it -> where visdom's page looks for it, 
     },
 }
 
+# Nothing of a package is run; what npm has in its cache is good enough; a machine without network is told so soon.
+NPM_FLAGS = ("--ignore-scripts", "--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000")
+
 
 def cache_folder() -> Path:
     """Where the page's files are kept, by visdom version; IDC_CACHE moves it."""
@@ -91,7 +95,7 @@ def fetch_with_npm(static: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
-            ["npm", "pack", "--ignore-scripts", "--silent", *FILES],
+            ["npm", "pack", *NPM_FLAGS, *FILES],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -115,10 +119,13 @@ def fetch_as_visdom_does(folder: Path) -> None:
     import requests
     from visdom.server.build import download_scripts
 
+    logging.disable(logging.ERROR)  # it would log every file that is out of reach
     try:
         download_scripts(install_dir=str(folder))
     except requests.RequestException as error:
         raise UserError(no_scripts("there is no npm here, and no way to the internet")) from error
+    finally:
+        logging.disable(logging.NOTSET)
     targets = [target for files in FILES.values() for target in files.values()]
     missing = [
         target

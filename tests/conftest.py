@@ -17,6 +17,9 @@ from PIL import Image
 FOLDERS = {"default": "images", "semantic": "sc_images", "nonsemantic": "nsc_images"}
 
 
+# Two test processes share the cores; threads on top of that only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Time is never what a test is about: a loaded machine may be slow.
 settings.register_profile("kit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kit")
