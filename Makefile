@@ -29,5 +29,17 @@ $(READY): requirements.txt requirements.lock build-constraints.txt pyproject.tom
 	$(PY) -m idc.backbones.versions
 	touch $(READY)
 
+# How the bundled backbone and checkpoint were made; takes more than an hour on two cores.
+bundled: $(READY)
+	$(PY) data_scripts/render_world.py --out data/bundled --scenes 6000 --seed 1000 --splits 5200,200,600
+	$(PY) data_scripts/preprocess_captions.py --root data/bundled
+	$(PY) data_scripts/train_backbone.py --root data/bundled --out idc/assets --bf16 --epochs 5
+	$(PY) data_scripts/extract_features.py --root data/bundled --backbone rendered
+	$(PY) -m idc.train --cfg configs/scorer_cbr/bundled.yaml
+	$(PY) -m idc.test --run runs/bundled --snapshot best --out runs/bundled/results
+	$(PY) -m idc.evaluate --results runs/bundled/results --anno data/bundled --out runs/bundled/metrics.json
+	$(PY) data_scripts/bundle_checkpoint.py --run runs/bundled
+	$(PY) -m benchmarks.tables
+
 clean:
 	rm -rf runs data build dist

@@ -45,8 +45,8 @@ class Released(nn.Module):
         sys.path.insert(0, str(path))
         if not torch.cuda.is_available():  # its modules call .cuda() whatever the device
             torch.Tensor.cuda = lambda tensor, *_, **__: tensor  # type: ignore[method-assign]
-        from models.CBR import CBR
-        from models.SCORER import AddSpatialInfo, ChangeDetector, CrossEn
+        from models.CBR import CBR, CrossEn
+        from models.SCORER import AddSpatialInfo, ChangeDetector
         from models.transformer_decoder import Speaker
 
         config = configuration()

@@ -1,7 +1,7 @@
 """Write the figures of the README from the JSON files that runs and benchmarks left behind.
 
-python benchmarks/tables.py           # rewrites README.md
-python benchmarks/tables.py --check   # exit code 1 when README.md is not what the files say
+python -m benchmarks.tables           # rewrites README.md
+python -m benchmarks.tables --check   # exit code 1 when README.md is not what the files say
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
     old = readme.read_text(encoding="utf-8")
     new = fill(old)
     if arguments.check and new != old:
-        sys.exit("error: README.md is out of date; run python benchmarks/tables.py")
+        sys.exit("error: README.md is out of date; run python -m benchmarks.tables")
     if not arguments.check:
         readme.write_text(new, encoding="utf-8")
 
