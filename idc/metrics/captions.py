@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from idc.errors import UserError
-from idc.metrics.java import java
+from idc.metrics.java import SPICE_NEEDS, java
 
 METRICS = ("BLEU", "METEOR", "ROUGE-L", "CIDEr", "SPICE")
 DEFAULT = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
@@ -151,7 +151,7 @@ class CaptionScorer:
             if "SPICE" in self.metrics and spice_missing() is None:
                 from pycocoevalcap.spice.spice import Spice
 
-                with java():
+                with java(SPICE_NEEDS):
                     result["SPICE"] = float(Spice().compute_score(truth, said)[0])
         return result
 

@@ -34,13 +34,14 @@ def java_folder() -> str | None:
 
 
 @contextmanager
-def java() -> Iterator[None]:
-    """Within the block, `java` is on PATH and lets SPICE's old libraries reflect on its own classes."""
+def java(options: str | None = None) -> Iterator[None]:
+    """Within the block, `java` is on PATH and started with `options`, if there are any (SPICE_NEEDS, for SPICE)."""
     folder = java_folder()
     before = {name: os.environ.get(name) for name in ("PATH", "JDK_JAVA_OPTIONS")}
     if folder is not None:
         os.environ["PATH"] = folder + os.pathsep + os.environ.get("PATH", "")
-    os.environ["JDK_JAVA_OPTIONS"] = SPICE_NEEDS
+    if options is not None:
+        os.environ["JDK_JAVA_OPTIONS"] = options
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ import pytest
 from idc.errors import UserError
 from idc.metrics import captions as module
 from idc.metrics.captions import CaptionScorer, score_captions, spice_missing
-from idc.metrics.java import java
+from idc.metrics.java import SPICE_NEEDS, java
 from idc.world.triple import sample_triple
 
 
@@ -166,6 +166,6 @@ def test_spice_says_which_files_it_lacks() -> None:
 
 def test_the_path_is_left_as_it_was() -> None:
     before = dict(os.environ)
-    with java():
+    with java(SPICE_NEEDS):
         assert "--add-opens" in os.environ["JDK_JAVA_OPTIONS"]
     assert dict(os.environ) == before
