@@ -31,9 +31,22 @@ def test_it_is_mostly_right_about_new_scenes(world: Path) -> None:
 
 
 def test_the_command_captions_any_two_pictures(world: Path, tmp_path: Path) -> None:
-    before, after = world / "images" / "CLEVR_default_000000.png", world / "sc_images" / "CLEVR_semantic_000000.png"
+    before, after = (
+        world / "images" / "CLEVR_default_000000.png",
+        world / "sc_images" / "CLEVR_semantic_000000.png",
+    )
     result = subprocess.run(
-        [sys.executable, "-m", "idc.show", "--before", before, "--after", after, "--out", tmp_path / "said.png"],
+        [
+            sys.executable,
+            "-m",
+            "idc.show",
+            "--before",
+            before,
+            "--after",
+            after,
+            "--out",
+            tmp_path / "said.png",
+        ],
         cwd=tmp_path,
         check=True,
         capture_output=True,

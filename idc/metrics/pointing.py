@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-Box = Sequence[float]  # x, y, width, height in pixels
+Box = Sequence[float] | Sequence[int]  # x, y, width, height in pixels
 
 
 def peak(look: Float[Tensor, "N"], grid: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
