@@ -12,6 +12,11 @@ from pathlib import Path
 from idc.errors import UserError
 
 
+def disk_is_full(error: OSError) -> bool:
+    """Whether the system refused to write for want of space or quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed over `path` if the block ends well, else removed.
@@ -32,7 +37,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if disk_is_full(error):
             raise UserError(
                 f"no space left on the disk while writing {path}; nothing there was changed. "
                 "Free some space, or choose another folder, and run the same command again."

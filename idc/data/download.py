@@ -7,7 +7,6 @@ with that record.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import time
@@ -23,7 +22,7 @@ from tqdm import tqdm
 from idc.data.layout import FEATURE_FOLDERS, PICTURE_FOLDERS, read_json
 from idc.data.unpack import unpack
 from idc.errors import UserError
-from idc.files import atomic_write
+from idc.files import atomic_write, disk_is_full
 
 if TYPE_CHECKING:
     import requests
@@ -215,7 +214,7 @@ def fetch(url: str, target: Path, *, pause: float = 2.0) -> None:
             except requests.RequestException as error:
                 problem = error
             except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                if disk_is_full(error):
                     raise UserError(
                         f"no space left on the disk while downloading {target}; what came so far is kept. Free some space "
                         "and run the same command again; it continues."

@@ -7,7 +7,6 @@ into memory and a JSON index beside it (shape, names in row order, backbone, has
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from abc import ABC, abstractmethod
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from idc.data.layout import FEATURE_FOLDERS, KINDS, kind_of
 from idc.errors import UserError
-from idc.files import atomic_write
+from idc.files import atomic_write, disk_is_full
 
 AGAIN = "`python data_scripts/extract_features.py` makes them anew"
 
@@ -232,7 +231,7 @@ class GridWriter:
             while data:
                 data = data[self.file.write(data) :]
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if disk_is_full(error):
                 raise UserError(
                     f"no space left on the disk while writing {self.path}: {self.done} of {len(self.names)} pictures are "
                     "done and kept. Free some space and run the same command again; it continues there."

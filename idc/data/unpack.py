@@ -8,7 +8,6 @@ full size is not written again, and one that is half written never bears its fin
 from __future__ import annotations
 
 import bz2
-import errno
 import gzip
 import lzma
 import shutil
@@ -24,6 +23,7 @@ from typing import IO, Any, NamedTuple
 from tqdm import tqdm
 
 from idc.errors import UserError
+from idc.files import disk_is_full
 
 PACKINGS: dict[bytes, Callable[[IO[bytes]], Any]] = {  # first bytes -> what reads the rest
     b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
@@ -137,7 +137,7 @@ def unpack(
                     count += 1
                 bar.update(member.packed - bar.n)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if disk_is_full(error):
             raise UserError(
                 f"no space left on the disk while unpacking {archive} into {out}; {count} files are there. Free some space "
                 "and run the same command again; it continues."

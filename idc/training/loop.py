@@ -8,7 +8,6 @@ changes nothing.
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import random
@@ -34,6 +33,7 @@ from idc.data.clevr_change import ClevrChange, read_labels
 from idc.data.grids import open_grids
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
+from idc.files import disk_is_full
 from idc.systems import system_class
 from idc.systems.system import System
 from idc.training.checkpoint import (
@@ -500,7 +500,7 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False) -> P
     try:
         training.fit()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not disk_is_full(error):
             raise
         raise UserError(
             f"no space left on the disk in step {training.step}. The last state in {run} stays as it was; free some "

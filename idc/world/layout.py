@@ -8,7 +8,6 @@ just as well be on another machine.
 
 from __future__ import annotations
 
-import errno
 import functools
 import importlib.metadata
 import io
@@ -29,7 +28,7 @@ import numpy as np
 from tqdm import tqdm
 
 from idc.errors import UserError
-from idc.files import atomic_write
+from idc.files import atomic_write, disk_is_full
 from idc.world.render import LOOK, MASK_SIZE
 from idc.world.scene import CHANGE_TYPES
 
@@ -325,7 +324,7 @@ def append(journal: Path, record: dict[str, Any]) -> None:
                 lines.write(b"" if lines.read(1) == b"\n" else b"\n")
             lines.write(json.dumps(record).encode() + b"\n")
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if disk_is_full(error):
             raise UserError(
                 f"no space left on the disk while writing {journal}. Finished scenes are kept: free some "
                 "space and run the same command again."
