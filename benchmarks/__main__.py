@@ -1,0 +1,79 @@
+"""Run benchmarks.
+
+python -m benchmarks matching decode --size full [--released PATH]   # measure and write benchmarks/results/
+python -m benchmarks --check [--released PATH]                       # `make bench`: small sizes, against what is
+                                                                     # committed; exit code 1 below 0.8 of a ratio
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.harness import Options, run, store, stored
+
+BENCHMARKS = (
+    "matching",
+    "train_step",
+    "decode",
+    "evaluation",
+    "cider",
+    "grids",
+    "features",
+    "rendering",
+)
+ALLOWED = 0.8  # of the committed ratio
+
+
+def fallen(benchmark: str, cases: list[dict]) -> list[str]:
+    """What is below the allowed share of the committed ratio, in words."""
+    committed = {case["case"]: case["ratios"] for case in stored(benchmark).get("small", {}).get("cases", [])}
+    lines = []
+    for case in cases:
+        if case["case"] not in committed:
+            lines.append(f"{benchmark}: {case['case']}: no ratio is committed for it")
+            continue
+        for name in case["goals"]:
+            now, then = case["ratios"][name], committed[case["case"]][name]
+            if now < ALLOWED * then:
+                lines.append(f"{benchmark}: {case['case']}: {name} {now:.2f}x, committed were {then:.2f}x")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--size", choices=("small", "full"), default="small")
+    parser.add_argument("--released", type=Path, help="a checkout of the released SCORER repository")
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the committed ratios, write nothing"
+    )
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(
+            f"there is no benchmark {', '.join(sorted(unknown))}; choose among {', '.join(BENCHMARKS)}"
+        )
+    if arguments.check and arguments.size == "full":
+        parser.error("--check works on the small size")
+    if arguments.released and not (arguments.released / "models" / "SCORER.py").is_file():
+        parser.error(
+            f"{arguments.released} is not a checkout of the released repository: models/SCORER.py is missing"
+        )
+    options = Options(arguments.released and arguments.released.resolve())
+    below: list[str] = []
+    for name in arguments.names or BENCHMARKS:
+        result = run(name, arguments.size, options)
+        if arguments.check:
+            below += fallen(name, result["cases"])
+        else:
+            store(name, arguments.size, result)
+    if below:
+        sys.exit("error: slower than what is committed:\n" + "\n".join(below))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""How a comparison is run: equality first, then every variant in processes of its own, in the order A B B A.
+
+A benchmark is a module of this package with
+
+    GOAL, TITLE     its number in the list of goals, and what it compares
+    CASES           {"small": [Case, …], "full": [Case, …]}
+    check(options)  raises or exits when the variants do not agree; returns lines that say what was compared
+    prepare(variant, size, options) -> work     `work()` is what gets timed
+
+Figures of a case: wall and CPU seconds of one `work()` (median of its repeats), the memory it took beyond what the
+process held before (`transient_mb`), and the peak of the process (`peak_mb`, Linux only).
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+MEASURES = ("wall_s", "cpu_s", "transient_mb", "peak_mb")
+PACKAGES = ("torch", "torchvision", "numpy", "mitsuba", "h5py", "pycocoevalcap")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison.
+
+    goals: measure -> the ratio peer / ours to reach, at least; None where the ratio is watched without a goal.
+    needs_released: the peer is the released repository, which has to be given by path.
+    """
+
+    name: str
+    peer: str
+    ours: str
+    size: dict[str, Any]
+    goals: dict[str, float | None]
+    threads: int = 1
+    repeats: int = 3
+    needs_released: bool = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """released: a checkout of the released SCORER repository, where one was given."""
+
+    released: Path | None = None
+
+
+def memory_mb(name: str) -> float:
+    """VmRSS (now) or VmHWM (peak) of this process in MB; nan where the system does not tell."""
+    status = Path("/proc/self/status")
+    found = re.search(rf"{name}:\s+(\d+) kB", status.read_text()) if status.is_file() else None
+    return int(found[1]) / 1024 if found else float("nan")
+
+
+def reset_peak() -> None:
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")
+
+
+def measured(work: Callable[[], object], repeats: int) -> dict[str, float]:
+    """Median wall and CPU seconds after one warm-up, and what memory it took."""
+    gc.collect()
+    reset_peak()
+    before = memory_mb("VmRSS")
+    work()
+    wall, cpu = [], []
+    for _ in range(repeats):
+        begun, used = time.perf_counter(), time.process_time()
+        work()
+        wall.append(time.perf_counter() - begun)
+        cpu.append(time.process_time() - used)
+    peak = memory_mb("VmHWM")
+    return {
+        "wall_s": statistics.median(wall),
+        "cpu_s": statistics.median(cpu),
+        "transient_mb": max(peak - before, 0.1),
+        "peak_mb": peak,
+    }
+
+
+def child(benchmark: str, variant: str, case: Case, options: Options) -> dict[str, float]:
+    """The figures of one variant, from a process of its own."""
+    task = {
+        "benchmark": benchmark,
+        "variant": variant,
+        "case": asdict(case),
+        "released": str(options.released or ""),
+    }
+    environment = os.environ | {"OMP_NUM_THREADS": str(case.threads)}
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.harness", json.dumps(task)],
+        check=False, capture_output=True, text=True, env=environment, cwd=RESULTS.parent.parent,
+    )  # fmt: skip
+    if result.returncode:
+        sys.exit(f"error: {benchmark}, {case.name}: the variant {variant} failed:\n{result.stderr}")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def answer(task: dict[str, Any]) -> dict[str, float]:
+    """In the child: prepare the variant and measure it."""
+    import torch
+
+    case = Case(**task["case"])
+    torch.set_num_threads(case.threads)
+    options = Options(Path(task["released"]) if task["released"] else None)
+    work = import_module(f"benchmarks.{task['benchmark']}").prepare(task["variant"], case.size, options)
+    return measured(work, case.repeats)
+
+
+def compare(benchmark: str, case: Case, options: Options) -> dict[str, Any]:
+    """A B B A; the mean of both processes of each variant, and the ratios peer / ours."""
+    runs: dict[str, list[dict[str, float]]] = {case.peer: [], case.ours: []}
+    for variant in (case.peer, case.ours, case.ours, case.peer):
+        runs[variant].append(child(benchmark, variant, case, options))
+    figures = {
+        variant: {name: statistics.mean(run[name] for run in several) for name in MEASURES}
+        for variant, several in runs.items()
+    }
+    ratios = {name: figures[case.peer][name] / figures[case.ours][name] for name in MEASURES}
+    return {
+        "case": case.name,
+        "peer": case.peer,
+        "ours": case.ours,
+        "size": case.size,
+        "threads": case.threads,
+        "repeats": case.repeats,
+        "figures": {
+            variant: {name: round(value, 4) for name, value in values.items()}
+            for variant, values in figures.items()
+        },
+        "ratios": {name: round(value, 3) for name, value in ratios.items()},
+        "goals": case.goals,
+        "load": [round(value, 2) for value in os.getloadavg()],
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    cpu = Path("/proc/cpuinfo")
+    name = re.search(r"model name\s*:\s*(.+)", cpu.read_text()) if cpu.is_file() else None
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": name[1] if name else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+
+
+def commit() -> str:
+    """The commit of the working tree, marked where the tree differs from it."""
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude", "*"], capture_output=True, text=True, check=False,
+        cwd=RESULTS.parent,
+    )  # fmt: skip
+    return found.stdout.strip()
+
+
+def run(benchmark: str, size: str, options: Options) -> dict[str, Any]:
+    """All cases of a benchmark at a size. Cases whose peer is missing are named and left out."""
+    module = import_module(f"benchmarks.{benchmark}")
+    equal = module.check(options)
+    for line in equal:
+        print(f"{benchmark}: equal: {line}", flush=True)
+    cases = []
+    for case in module.CASES[size]:
+        if case.needs_released and options.released is None:
+            print(f"{benchmark}: {case.name}: left out, its peer is the released code (--released PATH)")
+            continue
+        result = compare(benchmark, case, options)
+        cases.append(result)
+        told = "  ".join(
+            f"{name} {result['ratios'][name]:.2f}x" + (f" (goal {goal:g}x)" if goal else "")
+            for name, goal in case.goals.items()
+        )
+        print(f"{benchmark}: {case.name}: {told}", flush=True)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": commit(),
+        "machine": machine(),
+        "equal": equal,
+        "cases": cases,
+    }
+
+
+def stored(benchmark: str) -> dict[str, Any]:
+    """The committed figures of a benchmark: {"goal", "title", "small": …, "full": …}."""
+    file = RESULTS / f"{benchmark}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def store(benchmark: str, size: str, result: dict[str, Any]) -> None:
+    """Put the cases of `result` among the committed ones; a case that was not run keeps its figures."""
+    module = import_module(f"benchmarks.{benchmark}")
+    old = stored(benchmark)
+    ran = {case["case"] for case in result["cases"]}
+    known = {case.name for case in module.CASES[size]}
+    kept = [case for case in old.get(size, {}).get("cases", []) if case["case"] in known - ran]
+    order = [case.name for case in module.CASES[size]]
+    cases = sorted(kept + result["cases"], key=lambda case: order.index(case["case"]))
+    whole = {**old, "goal": module.GOAL, "title": module.TITLE, size: {**result, "cases": cases}}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{benchmark}.json").write_text(
+        json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(answer(json.loads(sys.argv[1]))))
