@@ -119,11 +119,16 @@ def ours(path: Path) -> Any:
 
 
 def random_batch(size: int, seed: int = 0) -> Batch:
-    """Random grids of ResNet-101's shape and random captions."""
+    """Random grids of ResNet-101's shape and random captions; both passes have the same picture before."""
     generator = torch.Generator().manual_seed(seed)
 
+    def grids() -> Tensor:
+        return torch.randn(size, 1024, 14, 14, generator=generator).relu()
+
+    before = grids()
+
     def pairs(ending: str) -> Pairs:
-        before, after = (torch.randn(size, 1024, 14, 14, generator=generator).relu() for _ in range(2))
+        after = grids()
         words = torch.randint(4, WORDS, (size, LENGTH), generator=generator)
         ends = torch.randint(8, LENGTH - 1, (size, 1), generator=generator)
         place = torch.arange(LENGTH)

@@ -59,12 +59,16 @@ class DecoderLayer(nn.Module):
     def step(
         self, x: Float[Tensor, "B 1 D"], cache: LayerCache
     ) -> tuple[Float[Tensor, "B 1 D"], Float[Tensor, "B H 1 N"]]:
-        """One more word, with everything before it in the cache; also where it looked in the picture."""
+        """One more word, with everything before it in the cache; also where it looked in the picture.
+
+        Not for training: the weights are only known while no gradients are recorded.
+        """
         own, cross = self.self_attention, self.cross_attention
         cache.append(own.split(own.key(x)), own.split(own.value(x)))
         context, _ = own.look(own.split(own.query(x)), cache.word_key, cache.word_value)
         x = self.self_norm(x + context)
         context, weights = cross.look(cross.split(cross.query(x)), cache.picture_key, cache.picture_value)
+        assert weights is not None
         return self.think(self.cross_norm(x + context)), weights
 
 

@@ -37,13 +37,19 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Batch:
-    """The two passes of a training step: pairs with a real change and pairs with none."""
+    """The two passes of a training step: pairs with a real change and pairs with none.
+
+    Where both begin with the same pictures, `change.before is no_change.before`.
+    """
 
     change: Pairs
     no_change: Pairs
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(self.change.to(device), self.no_change.to(device))
+        change, no_change = self.change.to(device), self.no_change
+        if no_change.before is self.change.before:
+            no_change = replace(no_change, before=change.before)
+        return Batch(change, no_change.to(device))
 
     def __len__(self) -> int:
         return len(self.change)

@@ -217,13 +217,18 @@ class ClevrChange(torch.utils.data.Dataset[Item]):
         """Items stacked into a batch."""
         names = [f"{item.scene:06d}.png" for item in items]
 
-        def pairs(befores: str, afters: str, words: str, ending: str) -> Pairs:
-            before, after, ids = (
-                torch.stack([getattr(item, field) for item in items]) for field in (befores, afters, words)
-            )
-            return Pairs(before, after, ids, image_ids=tuple(name + ending for name in names))
+        def stacked(field: str) -> Tensor:
+            return torch.stack([getattr(item, field) for item in items])
 
+        def pairs(before: Tensor, after: str, words: str, ending: str) -> Pairs:
+            return Pairs(before, stacked(after), stacked(words), tuple(name + ending for name in names))
+
+        # Unless a pair is played backwards, both passes have one picture before; systems compute once with it.
+        before = stacked("before")
+        same = all(item.before is item.no_change_before for item in items)
         return Batch(
-            pairs("before", "after", "words", ""),
-            pairs("no_change_before", "no_change_after", "no_change_words", "_n"),
+            pairs(before, "after", "words", ""),
+            pairs(
+                before if same else stacked("no_change_before"), "no_change_after", "no_change_words", "_n"
+            ),
         )

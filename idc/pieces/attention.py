@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 Mask = Bool[Tensor, "..."]
+Projected = tuple[Float[Tensor, "B L D"], Float[Tensor, "B L D"], Float[Tensor, "B L D"]]  # query, key, value
 
 
 def attention(
@@ -33,13 +36,36 @@ def attention(
     return weights @ value, weights
 
 
+def attend(
+    query: Float[Tensor, "B H Lq d"],
+    key: Float[Tensor, "B H Lk d"],
+    value: Float[Tensor, "B H Lk dv"],
+    mask: Mask | None = None,
+    dropout: float = 0.0,
+) -> tuple[Float[Tensor, "B H Lq dv"], Float[Tensor, "B H Lq Lk"] | None]:
+    """Attention where a share `dropout` of the weights is set to zero and the others are scaled up.
+
+    Returns the context and the weights before dropout. Twins of this function may leave the weights out.
+    """
+    context, weights = attention(query, key, value, mask)
+    if dropout > 0:
+        context = F.dropout(weights, dropout) @ value
+    return context, weights
+
+
+Attend = Callable[..., tuple[Tensor, Tensor | None]]  # what `attend` is
+
+
 class MultiHeadAttention(nn.Module):
     """What self- and cross-attention share: three projections, H heads, no projection of the result.
 
     dim: width D of queries, memory and result. heads: H, a divisor of dim. dropout: share of the weights
     that is dropped in training, after the softmax.
+    attend: the function that looks; a fast twin may take its place.
     Raises ValueError when dim is not a multiple of heads.
     """
+
+    attend: Attend = staticmethod(attend)
 
     def __init__(self, dim: int, heads: int, dropout: float = 0.0):
         super().__init__()
@@ -49,10 +75,24 @@ class MultiHeadAttention(nn.Module):
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = float(dropout)
 
     def split(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L d"]:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def project(self, x: Float[Tensor, "B L D"]) -> Projected:
+        """What the tokens ask, what they are asked by, and what they tell."""
+        return self.query(x), self.key(x), self.value(x)
+
+    def between(
+        self,
+        query: Float[Tensor, "B Lq D"],
+        key: Float[Tensor, "B Lk D"],
+        value: Float[Tensor, "B Lk D"],
+        mask: Mask | None = None,
+    ) -> tuple[Float[Tensor, "B Lq D"], Float[Tensor, "B H Lq Lk"] | None]:
+        """Multi-head attention of projected tokens."""
+        return self.look(self.split(query), self.split(key), self.split(value), mask)
 
     def look(
         self,
@@ -60,11 +100,10 @@ class MultiHeadAttention(nn.Module):
         key: Float[Tensor, "B H Lk d"],
         value: Float[Tensor, "B H Lk d"],
         mask: Mask | None = None,
-    ) -> tuple[Float[Tensor, "B Lq D"], Float[Tensor, "B H Lq Lk"]]:
-        """Attention with the weights dropped in training, heads joined again."""
-        context, weights = attention(query, key, value, mask)
-        if self.training and self.dropout.p > 0:
-            context = self.dropout(weights) @ value
+    ) -> tuple[Float[Tensor, "B Lq D"], Float[Tensor, "B H Lq Lk"] | None]:
+        """Attention with weights dropped in training, heads joined again."""
+        dropout = self.dropout if self.training else 0.0
+        context, weights = self.attend(query, key, value, mask, dropout)
         return context.transpose(1, 2).flatten(2), weights
 
 
@@ -76,9 +115,7 @@ class SelfAttention(MultiHeadAttention):
     """
 
     def forward(self, x: Float[Tensor, "B L D"], mask: Mask | None = None) -> Float[Tensor, "B L D"]:
-        context, _ = self.look(
-            self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x)), mask
-        )
+        context, _ = self.between(*self.project(x), mask)
         return context
 
 
@@ -91,10 +128,8 @@ class CrossAttention(MultiHeadAttention):
 
     def forward(
         self, x: Float[Tensor, "B L D"], memory: Float[Tensor, "B M D"], mask: Mask | None = None
-    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B H L M"]]:
-        return self.look(
-            self.split(self.query(x)), self.split(self.key(memory)), self.split(self.value(memory)), mask
-        )
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B H L M"] | None]:
+        return self.between(self.query(x), self.key(memory), self.value(memory), mask)
 
 
 def causal_mask(length: int, device: torch.device | None = None) -> Bool[Tensor, "length length"]:

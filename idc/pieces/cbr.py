@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from idc.pieces.attention import attention
+from idc.pieces.attention import Attend, attend
 from idc.pieces.infonce import info_nce
 from idc.pieces.matching import Matching, token_matching
 
@@ -25,6 +25,8 @@ class CrossModalBackwardReasoning(nn.Module):
 
     Tu et al. 2023, cross-modal backward reasoning.
     """
+
+    attend: Attend = staticmethod(attend)
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class CrossModalBackwardReasoning(nn.Module):
         query, key, value = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1)
         )
-        context, _ = attention(query, key, value)
+        context, _ = self.attend(query, key, value)
         return self.imagine(self.out(context.transpose(1, 2).flatten(2)))
 
     def forward(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from idc.pieces.attention import CrossAttention
+from idc.pieces.attention import CrossAttention, Projected
 from idc.pieces.matching import Matching, token_matching
 
 
@@ -17,15 +18,16 @@ class CrossView:
     """What a cross-view layer gives. The similarities are None where they were not asked for.
 
     before, after: (B, N, D). similarity_b2a, similarity_a2b: (B, B), scaled, rows are queries.
-    weights_before, weights_after: (B, H, N, N), where each token of a picture looked in the other.
+    weights_before, weights_after: (B, H, N, N), where each token of a picture looked in the other; None where
+    the attention did not keep them.
     """
 
     before: Float[Tensor, "B N D"]
     after: Float[Tensor, "B N D"]
     similarity_b2a: Float[Tensor, "Q Q"] | None
     similarity_a2b: Float[Tensor, "Q Q"] | None
-    weights_before: Float[Tensor, "B H N N"]
-    weights_after: Float[Tensor, "B H N N"]
+    weights_before: Float[Tensor, "B H N N"] | None
+    weights_after: Float[Tensor, "B H N N"] | None
 
 
 class CrossViewLayer(nn.Module):
@@ -35,6 +37,7 @@ class CrossViewLayer(nn.Module):
     similarity_b2a = exp(logit_scale) matching(W_q before, W_k after)
 
     matching: what compares two sets of tokens; `match=False` leaves the similarities out.
+    projected: `attention.project(before)`, where it is known already.
     logit_scale starts at 1, so the factor starts at e; the system clamps it to at most ln 100.
     """
 
@@ -45,20 +48,24 @@ class CrossViewLayer(nn.Module):
         self.logit_scale = nn.Parameter(torch.ones(()))
         self.matching = matching
 
-    def similarity(self, query: Tensor, key: Tensor) -> Tensor:
-        scores = self.matching(self.attention.query(query), self.attention.key(key))
-        return self.logit_scale.exp() * scores
-
     def forward(
-        self, before: Float[Tensor, "B N D"], after: Float[Tensor, "B N D"], match: bool = True
+        self,
+        before: Float[Tensor, "B N D"],
+        after: Float[Tensor, "B N D"],
+        match: bool = True,
+        projected: Projected | None = None,
     ) -> CrossView:
-        from_after, weights_before = self.attention(before, after)
-        from_before, weights_after = self.attention(after, before)
+        attention, scale = self.attention, self.logit_scale.exp()
+        # Each picture asks and is asked; attention and matching use the same projections.
+        query_before, key_before, value_before = projected or attention.project(before)
+        query_after, key_after, value_after = attention.project(after)
+        from_after, weights_before = attention.between(query_before, key_after, value_after)
+        from_before, weights_after = attention.between(query_after, key_before, value_before)
         return CrossView(
             self.layer_norm(before + from_after),
             self.layer_norm(after + from_before),
-            self.similarity(before, after) if match else None,
-            self.similarity(after, before) if match else None,
+            scale * self.matching(query_before, key_after) if match else None,
+            scale * self.matching(query_after, key_before) if match else None,
             weights_before,
             weights_after,
         )
@@ -111,7 +118,9 @@ class Scorer(nn.Module):
         self.project = nn.Conv2d(channels + 2, dim, 1)
         self.column = nn.Embedding(width, dim // 2)
         self.row = nn.Embedding(height, dim // 2)
-        self.layers = nn.ModuleList(CrossViewLayer(dim, heads, dropout, matching) for _ in range(layers))
+        self.layers: Sequence[CrossViewLayer] = nn.ModuleList(  # type: ignore[assignment]
+            CrossViewLayer(dim, heads, dropout, matching) for _ in range(layers)
+        )
         self.difference = nn.Linear(2 * dim, dim)
         self.dropout = nn.Dropout(dropout)
 
@@ -139,10 +148,24 @@ class Scorer(nn.Module):
         after_grid: Float[Tensor, "B C H W"],
         match: bool = True,
     ) -> Difference:
-        first, second = before, after = self.tokens(before_grid), self.tokens(after_grid)
+        return self.compare(self.tokens(before_grid), self.tokens(after_grid), match)
+
+    def compare(
+        self,
+        first: Float[Tensor, "B N D"],
+        second: Float[Tensor, "B N D"],
+        match: bool = True,
+        projected: Projected | None = None,
+    ) -> Difference:
+        """What is different between two pictures given as tokens.
+
+        projected: of `first`, by the first layer; who compares one picture with several computes it once.
+        """
+        before, after = first, second
         similarity_b2a = similarity_a2b = None
         for number, layer in enumerate(self.layers, start=1):
-            view = layer(before, after, match=match and number == len(self.layers))
+            view = layer(before, after, match and number == len(self.layers), projected)
+            projected = None
             before, after = view.before, view.after
             similarity_b2a, similarity_a2b = view.similarity_b2a, view.similarity_a2b
         tokens = self.dropout(self.difference(torch.cat([before, after], dim=-1))).relu()

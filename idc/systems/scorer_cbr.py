@@ -7,6 +7,7 @@ L_cap, L_cv, L_cm = the losses "caption", "cross_view", "cross_modal", lambda_v 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import pickle
@@ -28,9 +29,11 @@ from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.files import atomic_write
+from idc.kernels import Kernels, choose_attend, choose_matching
+from idc.kernels.cbr import folded_reasoning, share_of_picture
+from idc.pieces.attention import MultiHeadAttention, Projected
 from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.pieces.infonce import info_nce
-from idc.pieces.matching import multi_head_token_matching
 from idc.pieces.scorer import Scorer
 from idc.systems.negatives import across_processes, global_mean
 from idc.systems.system import System
@@ -45,7 +48,7 @@ class ScorerCBRConfig:
 
     matching: "joint" (released) or "separate" heads. train_cbr: false leaves CBR's weights as they were
     initialised, as the released code does; its loss still shapes the rest. sentence_mean: "length"
-    (released) or "words". cross_view, cbr: switch a loss off altogether.
+    (released) or "words". cross_view, cbr: switch a loss off altogether. kernels: see `idc.kernels`.
     """
 
     dim: int = 512
@@ -59,6 +62,16 @@ class ScorerCBRConfig:
     cross_view: bool = True
     cbr: bool = True
     train_cbr: bool = True
+    kernels: Kernels = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class Before:
+    """The picture before: its tokens, the first layer's projections of them, and CBR's (None if not folded)."""
+
+    tokens: Float[Tensor, "B N D"]
+    projected: Projected
+    share: Float[Tensor, "B N D3"] | None
 
 
 class ScorerCBR(System):
@@ -76,9 +89,7 @@ class ScorerCBR(System):
     ):
         super().__init__()
         self.config, self.vocabulary = config, vocabulary
-        matching = across_processes(
-            partial(multi_head_token_matching, heads=config.heads, mode=config.matching)
-        )
+        matching = across_processes(choose_matching(config.kernels, config.heads, config.matching))
         channels, height, width = grid_shape
         self.encoder = Scorer(
             channels,
@@ -104,6 +115,11 @@ class ScorerCBR(System):
             if config.cbr
             else None
         )
+        if self.cbr is not None and not config.train_cbr:
+            self.cbr.requires_grad_(False)
+        for module in self.modules():
+            if isinstance(module, MultiHeadAttention | CrossModalBackwardReasoning):
+                module.attend = choose_attend(config.kernels)
 
     @classmethod
     def build(
@@ -117,9 +133,30 @@ class ScorerCBR(System):
         if self.cbr is not None and self.config.train_cbr:
             yield from self.cbr.parameters()
 
-    def pass_losses(self, pairs: Pairs) -> dict[str, Tensor]:
+    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """L_cap, L_cv and L_cm, each the mean of the two passes."""
+        change, no_change = batch.change, batch.no_change
+        first = self.before(change.before)
+        second = first if no_change.before is change.before else self.before(no_change.before)
+        passes = self.pass_losses(change, first), self.pass_losses(no_change, second)
+        return {name: (passes[0][name] + passes[1][name]) / 2 for name in passes[0]}
+
+    @property
+    def folds(self) -> bool:
+        """Whether CBR's products are folded: the library's are, another CBR is called as it is."""
+        return self.config.kernels != "plain" and type(self.cbr) is CrossModalBackwardReasoning
+
+    def before(self, grid: Float[Tensor, "B C H W"]) -> Before:
+        """What both passes need of the picture before."""
+        tokens = self.encoder.tokens(grid)
+        share = share_of_picture(self.cbr, tokens) if self.folds and self.cbr is not None else None
+        return Before(tokens, self.encoder.layers[0].attention.project(tokens), share)
+
+    def pass_losses(self, pairs: Pairs, before: Before | None = None) -> dict[str, Tensor]:
         """The loss parts of one pass, over change pairs or over no-change pairs."""
-        difference = self.encoder(pairs.before, pairs.after, match=self.config.cross_view)
+        before = before or self.before(pairs.before)
+        after = self.encoder.tokens(pairs.after)
+        difference = self.encoder.compare(before.tokens, after, self.config.cross_view, before.projected)
         states, logits = self.decoder(pairs.words, difference.tokens)
         target = F.pad(pairs.words[:, 1:], (0, 1))
         total = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=0, reduction="sum")
@@ -128,13 +165,11 @@ class ScorerCBR(System):
             both = info_nce(difference.similarity_b2a) + info_nce(difference.similarity_a2b)
             parts["cross_view"] = both / 2
         if self.cbr is not None:
-            parts["cross_modal"] = self.cbr(difference.before, states, pairs.words != 0, difference.after)
+            reason = partial(self.cbr, before.tokens)
+            if before.share is not None:
+                reason = partial(folded_reasoning, self.cbr, before.share)
+            parts["cross_modal"] = reason(states, pairs.words != 0, after)
         return parts
-
-    def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """L_cap, L_cv and L_cm, each the mean of the two passes."""
-        change, no_change = self.pass_losses(batch.change), self.pass_losses(batch.no_change)
-        return {name: (change[name] + no_change[name]) / 2 for name in change}
 
     @torch.no_grad()
     def after_step(self) -> None:

@@ -98,6 +98,19 @@ def test_batches_are_named(root: Path) -> None:
     assert batch.change.words.dtype == torch.int64 and len(batch) == 2
 
 
+def test_both_passes_share_the_picture_before(root: Path) -> None:
+    """Once in memory, also after a move; not where one of the pairs is played backwards."""
+    data = load(root, swap=0.5)
+    batch = ClevrChange.collate([data[i] for i in (2, 5)])
+    for moved in (batch, batch.to("meta")):
+        assert moved.change.before is moved.no_change.before
+        assert moved.no_change.after.device == moved.change.before.device
+    backwards = load(root, reversal=1.0)
+    batch = ClevrChange.collate([data[2], backwards[5]])
+    assert batch.change.before is not batch.no_change.before
+    assert not torch.equal(batch.change.before[1], batch.no_change.before[1])
+
+
 def test_choices_depend_on_seed_epoch_and_scene_alone(root: Path) -> None:
     """Order, subset, and the other probability's value change nothing for a scene."""
     data = load(root, swap=0.5, reversal=0.5, seed=3)

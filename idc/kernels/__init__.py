@@ -1,0 +1,77 @@
+"""Fast twins of the pieces: the same numbers in less time and memory. The pieces are their oracles in the tests.
+
+KERNELS, the one argument that chooses:
+
+auto         what is fastest here without changing a result by more than rounding
+plain        the pieces as they are read
+tiled        matching and attention a tile at a time
+tiled-bf16   the same, with matching scores in bfloat16: near ties may be decided the other way
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache, partial
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from idc.kernels.attention import lean_attention
+from idc.kernels.matching import tiled_matching
+from idc.pieces.attention import attend
+from idc.pieces.matching import Matching, multi_head_token_matching
+
+log = logging.getLogger(__name__)
+Kernels = Literal["auto", "plain", "tiled", "tiled-bf16"]
+KERNELS: tuple[str, ...] = get_args(Kernels)
+TILED_DEVICES = ("cpu", "cuda")
+LARGE_MAP = 2**20  # numbers in an attention map from which on making it in parts pays
+
+
+@cache
+def say(kernels: str, device: str) -> None:
+    """Say once which functions are taken."""
+    log.info("matching and attention on %s: %s", device, kernels)
+
+
+def chosen(kernels: str, device: torch.device) -> str:
+    """What `kernels` means on a device."""
+    if kernels == "auto":
+        kernels = "tiled" if device.type in TILED_DEVICES else "plain"
+    say(kernels, device.type)
+    return kernels
+
+
+def choose_matching(kernels: str, heads: int, mode: str) -> Matching:
+    """The matching that `kernels` names. Raises ValueError for an unknown name."""
+    check(kernels)
+
+    def matching(query: Tensor, key: Tensor) -> Tensor:
+        name = chosen(kernels, query.device)
+        if name == "plain":
+            return multi_head_token_matching(query, key, heads, mode)
+        return tiled_matching(query, key, heads, mode, torch.bfloat16 if name == "tiled-bf16" else None)
+
+    return matching
+
+
+def choose_attend(kernels: str) -> Any:
+    """The attention that `kernels` names. Raises ValueError for an unknown name."""
+    check(kernels)
+    return attend if kernels == "plain" else partial(attend_fast, kernels)
+
+
+def attend_fast(
+    kernels: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout: float = 0.0
+) -> tuple[Tensor, Tensor | None]:
+    batch, heads, rows, _ = query.shape
+    small = batch * heads * rows * key.shape[2] < LARGE_MAP
+    if chosen(kernels, query.device) == "plain" or (kernels == "auto" and small):
+        return attend(query, key, value, mask, dropout)
+    return lean_attention(query, key, value, mask, dropout)
+
+
+def check(kernels: str) -> None:
+    if kernels not in KERNELS:
+        raise ValueError(f"kernels must be one of {', '.join(KERNELS)}, not “{kernels}”")
