@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from idc.data.batch import Batch, Pairs
+from idc.data.vocabulary import Vocabulary
+from idc.systems.scorer_cbr import ScorerCBR, ScorerCBRConfig
 
 WORDS, LENGTH = 76, 24
 
@@ -94,13 +95,19 @@ class Released(nn.Module):
         torch.save(self.cbr.state_dict(), path.with_suffix(".cbr"))
 
 
-def ours(path: Path) -> Any:
-    """Our system with the parameters of a saved `Released`."""
-    from idc.data.vocabulary import Vocabulary
-    from idc.systems.scorer_cbr import ScorerCBR
+VOCABULARY = Vocabulary(("<NULL>", "<UNK>", "<START>", "<END>", *(f"w{i}" for i in range(WORDS - 4))))
 
-    vocabulary = Vocabulary(("<NULL>", "<UNK>", "<START>", "<END>", *(f"w{i}" for i in range(WORDS - 4))))
-    system = ScorerCBR.from_released(path, vocabulary, train_cbr=False)
+
+def new(kernels: str) -> ScorerCBR:
+    """Our system at the paper's size, CBR frozen as in the released script."""
+    torch.manual_seed(0)
+    config = ScorerCBRConfig(train_cbr=False, kernels=kernels)  # type: ignore[arg-type]
+    return ScorerCBR.build(config, VOCABULARY, (1024, 14, 14), LENGTH)
+
+
+def ours(path: Path) -> ScorerCBR:
+    """Our system with the parameters of a saved `Released`."""
+    system = ScorerCBR.from_released(path, VOCABULARY, train_cbr=False)
     state = torch.load(path.with_suffix(".cbr"), weights_only=True)
     names = {
         "conv1": "merge",
