@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 
 @dataclass
 class LayerCache:
-    """Keys and values of one layer: of the picture (fixed) and of the words so far (growing)."""
+    """Keys and values of one layer: of P pictures (fixed), and of the words so far of R = P K captions (growing).
 
-    picture_key: Float[Tensor, "B H N d"]
-    picture_value: Float[Tensor, "B H N d"]
-    word_key: Float[Tensor, "B H L d"]
-    word_value: Float[Tensor, "B H L d"]
+    The K captions of a picture follow one another. Words have room for L positions, `length` of which are taken.
+    """
 
-    def append(self, key: Float[Tensor, "B H 1 d"], value: Float[Tensor, "B H 1 d"]) -> None:
-        """Remember one more word."""
-        self.word_key = torch.cat([self.word_key, key], dim=2)
-        self.word_value = torch.cat([self.word_value, value], dim=2)
+    picture_key: Float[Tensor, "P H N d"]
+    picture_value: Float[Tensor, "P H N d"]
+    word_key: Float[Tensor, "R H L d"]
+    word_value: Float[Tensor, "R H L d"]
+    length: int = 0
 
-    def select(self, rows: Int[Tensor, "B2"]) -> None:
-        """Keep these rows of the batch, in this order; beam search moves hypotheses about."""
-        self.picture_key, self.picture_value = self.picture_key[rows], self.picture_value[rows]
-        self.word_key, self.word_value = self.word_key[rows], self.word_value[rows]
+    def append(
+        self, key: Float[Tensor, "R H 1 d"], value: Float[Tensor, "R H 1 d"]
+    ) -> tuple[Float[Tensor, "R H l d"], Float[Tensor, "R H l d"]]:
+        """Remember one more word. Returns keys and values of all words so far."""
+        self.word_key[:, :, self.length] = key[:, :, 0]
+        self.word_value[:, :, self.length] = value[:, :, 0]
+        self.length += 1
+        return self.word_key[:, :, : self.length], self.word_value[:, :, : self.length]
+
+    def select(self, rows: Int[Tensor, "R"]) -> None:
+        """Let caption r go on from what caption rows[r] of the same picture has said."""
+        for words in (self.word_key, self.word_value):
+            words[:, :, : self.length] = words[rows, :, : self.length]

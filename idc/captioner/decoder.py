@@ -48,28 +48,32 @@ class DecoderLayer(nn.Module):
         context, _ = self.cross_attention(x, picture)
         return self.think(self.cross_norm(x + context))
 
-    def remember(self, picture: Float[Tensor, "B N D"]) -> LayerCache:
-        """A cache that knows the picture and no word yet."""
-        cross, batch, dim = self.cross_attention, len(picture), picture.shape[-1]
-        nothing = picture.new_empty(batch, cross.heads, 0, dim // cross.heads)
-        return LayerCache(
-            cross.split(cross.key(picture)), cross.split(cross.value(picture)), nothing, nothing
-        )
+    def remember(self, picture: Float[Tensor, "P N D"], captions: int, words: int) -> LayerCache:
+        """A cache that knows the pictures, with room for words of some captions of each."""
+        cross = self.cross_attention
+        # Laid out as the products of every step need them, once.
+        key, value = (cross.split(project(picture)).contiguous() for project in (cross.key, cross.value))
+        pictures, heads, _, width = key.shape
+        room = (pictures * captions, heads, words, width)
+        return LayerCache(key, value, key.new_zeros(room), key.new_zeros(room))
 
     def step(
-        self, x: Float[Tensor, "B 1 D"], cache: LayerCache
-    ) -> tuple[Float[Tensor, "B 1 D"], Float[Tensor, "B H 1 N"]]:
+        self, x: Float[Tensor, "R 1 D"], cache: LayerCache
+    ) -> tuple[Float[Tensor, "R 1 D"], Float[Tensor, "R H N"]]:
         """One more word, with everything before it in the cache; also where it looked in the picture.
 
         Not for training: the weights are only known while no gradients are recorded.
         """
         own, cross = self.self_attention, self.cross_attention
-        cache.append(own.split(own.key(x)), own.split(own.value(x)))
-        context, _ = own.look(own.split(own.query(x)), cache.word_key, cache.word_value)
+        so_far = cache.append(own.split(own.key(x)), own.split(own.value(x)))
+        context, _ = own.look(own.split(own.query(x)), *so_far)
         x = self.self_norm(x + context)
-        context, weights = cross.look(cross.split(cross.query(x)), cache.picture_key, cache.picture_value)
+        # All captions of a picture ask it at once.
+        query = cross.query(x).view(len(cache.picture_key), -1, x.shape[-1])  # (P, K, D)
+        context, weights = cross.look(cross.split(query), cache.picture_key, cache.picture_value)
         assert weights is not None
-        return self.think(self.cross_norm(x + context)), weights
+        context = context.reshape_as(x)
+        return self.think(self.cross_norm(x + context)), weights.transpose(1, 2).flatten(0, 1)
 
 
 class Decoder(nn.Module):
@@ -123,16 +127,16 @@ class Decoder(nn.Module):
             x = layer(x, picture, mask)
         return x, self.logits(x)
 
-    def remember(self, picture: Float[Tensor, "B N D"]) -> list[LayerCache]:
-        """Fresh caches, one per layer."""
-        return [layer.remember(picture) for layer in self.layers]
+    def remember(self, picture: Float[Tensor, "P N D"], captions: int = 1) -> list[LayerCache]:
+        """Fresh caches, one per layer, for some captions of each picture."""
+        return [layer.remember(picture, captions, self.max_words) for layer in self.layers]
 
     def step(
-        self, word: Int[Tensor, "B"], position: int, caches: list[LayerCache]
-    ) -> tuple[Float[Tensor, "B V"], Float[Tensor, "B N"]]:
+        self, word: Int[Tensor, "R"], position: int, caches: list[LayerCache]
+    ) -> tuple[Float[Tensor, "R V"], Float[Tensor, "R N"]]:
         """Logits of the word after `word`, and where the last layer looked, averaged over heads."""
         x = self.enter(word[:, None], position)
         weights = x
         for layer, cache in zip(self.layers, caches, strict=True):
             x, weights = layer.step(x, cache)
-        return self.logits(x)[:, 0], weights.mean(1)[:, 0]
+        return self.logits(x)[:, 0], weights.mean(1)

@@ -108,7 +108,7 @@ def beam(decoder: Decoder, picture: Float[Tensor, "B N D"], search: Search) -> C
     """
     batch, width = len(picture), search.beams
     device = picture.device
-    caches = decoder.remember(picture.repeat_interleave(width, 0))
+    caches = decoder.remember(picture, width)
     first_row = torch.arange(batch, device=device)[:, None] * width
     # Only the first hypothesis of each picture counts at the start: all are the same.
     total = torch.full((batch, width), -torch.inf, device=device)

@@ -1,0 +1,150 @@
+"""CIDEr-D in tensors: fast enough to be a reward.
+
+Vedantam et al. 2015, in their variant CIDEr-D, as pycocoevalcap computes it. With h_n(c)[w] the number of times caption
+c has the n-gram w, N images, and df(w) the number of images that have w in a reference,
+
+    g_n(c)[w] = h_n(c)[w] (log N - log max(1, df(w)))
+    sim_n(c, r) = min(g_n(c), g_n(r)) . g_n(r) / (|g_n(c)| |g_n(r)|) exp(-(l(c) - l(r))^2 / (2 6^2))
+    CIDEr-D(c) = 10 mean_n mean_r sim_n(c, r),   n = 1 ... 4, r the references of c's image
+
+where l counts bigrams, not words. Captions are tokenized strings: words separated by spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+N = 4
+SIGMA = 6.0
+BITS = 15  # of a word in a packed n-gram; four words fit into 64 bits
+MOST_WORDS = 2**BITS - 1
+
+
+class Cider:
+    """Scores candidates against the references of images, whose statistics are computed once.
+
+    references: for every image its captions, at least one.
+    Raises ValueError for an image without references and for more than 32,767 different words.
+    """
+
+    def __init__(self, references: Sequence[Sequence[str]]):
+        if not all(references):
+            raise ValueError("every image needs a reference caption")
+        self.words: dict[str, int] = {}  # from 1; 0 is padding
+        counts = torch.tensor([len(captions) for captions in references], dtype=torch.int64)
+        self.reference_count = counts
+        self.first = counts.cumsum(0) - counts  # of an image's references
+        owner = torch.arange(len(counts)).repeat_interleave(counts)
+        ids = self.encode([text for captions in references for text in captions], self.words)
+        caption, gram = n_grams(ids)
+        # The empty n-gram stands first, so that there is always one to look up.
+        self.grams, place = torch.cat([gram, gram.new_zeros(1)]).unique(return_inverse=True)
+        place = place[:-1]
+        total = len(self.grams)
+        seen, frequency = (caption * total + place).unique(return_counts=True)
+        caption, place = seen // total, seen % total
+        in_image = (owner[caption] * total + place).unique() % total
+        images = torch.bincount(in_image, minlength=total).clamp(min=1)
+        self.log_images = torch.tensor(float(len(counts)), dtype=torch.float64).log()
+        self.idf = self.log_images - images.double().log()
+        weight = frequency * self.idf[place]
+        self.norm = norms(caption, order(self.grams)[place], weight, len(ids))
+        self.bigrams = bigram_counts(ids)
+        # Sorted by image and n-gram, so that all references of an image that have an n-gram are found together.
+        code = owner[caption] * total + place
+        self.code, sorting = code.sort(stable=True)
+        self.weight, self.caption = weight[sorting], caption[sorting]
+
+    def encode(self, captions: Sequence[str], words: dict[str, int]) -> Int[Tensor, "C L"]:
+        """Word numbers, 0 behind the end; new words are numbered and put into `words`."""
+        rows = [[words.setdefault(word, len(words) + 1) for word in text.split()] for text in captions]
+        if len(words) > MOST_WORDS:
+            raise ValueError(f"{len(words)} different words came; at most {MOST_WORDS} can be numbered")
+        longest = max([N, *map(len, rows)])
+        return torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64).view(
+            -1, longest
+        )
+
+    def score(self, candidates: Sequence[str], images: Sequence[int] | Tensor) -> Float[Tensor, "C"]:
+        """CIDEr-D of each candidate against the references of its image, as float64.
+
+        images: for each candidate the number of its image, in the order of the references; any number of candidates
+        may belong to an image. Raises ValueError when the lengths differ.
+        """
+        image = torch.as_tensor(images, dtype=torch.int64)
+        if len(candidates) != len(image):
+            raise ValueError(f"{len(candidates)} candidates came with {len(image)} images")
+        if not candidates:
+            return torch.zeros(0, dtype=torch.float64)
+        ids = self.encode(candidates, dict(self.words))
+        caption, gram = n_grams(ids)
+        grams, place = gram.unique(return_inverse=True)
+        seen, frequency = (caption * len(grams) + place).unique(return_counts=True)
+        caption, gram = seen // len(grams), grams[seen % len(grams)]
+        known, place = self.find(gram)
+        weight = frequency * torch.where(known, self.idf[place], self.log_images)
+        n = order(gram)
+        norm = norms(caption, n, weight, len(ids))
+
+        # Every n-gram of a candidate meets the references of its image that have it, too.
+        code = image[caption] * len(self.grams) + place
+        begin = torch.searchsorted(self.code, code)
+        meetings = (torch.searchsorted(self.code, code, right=True) - begin) * known
+        own = torch.arange(len(code)).repeat_interleave(meetings)
+        steps = torch.arange(len(own)) - (meetings.cumsum(0) - meetings)[own]
+        other = begin[own] + steps
+        product = torch.minimum(weight[own], self.weight[other]) * self.weight[other]
+
+        # A pair is a candidate with one of its image's references.
+        count = self.reference_count[image]
+        first_pair = count.cumsum(0) - count
+        candidate = torch.arange(len(ids)).repeat_interleave(count)
+        reference = self.first[image][candidate] + torch.arange(len(candidate)) - first_pair[candidate]
+        pair = first_pair[caption[own]] + self.caption[other] - self.first[image[caption[own]]]
+        match = torch.zeros(len(candidate), N, dtype=torch.float64)
+        match.view(-1).scatter_add_(0, pair * N + n[own], product)
+        scale = norm[candidate] * self.norm[reference]
+        match = torch.where(scale > 0, match / scale.where(scale > 0, 1), match)
+        apart = (bigram_counts(ids)[candidate] - self.bigrams[reference]).double()
+        match = match * torch.exp(-(apart**2) / (2 * SIGMA**2))[:, None]
+        total = torch.zeros(len(ids), dtype=torch.float64).index_add_(0, candidate, match.mean(1))
+        return 10 * total / count
+
+    def find(self, gram: Int[Tensor, "E"]) -> tuple[Tensor, Int[Tensor, "E"]]:
+        """Whether n-grams occur in the references, and their places among them (any place, if not)."""
+        place = torch.searchsorted(self.grams, gram).clamp(max=len(self.grams) - 1)
+        return self.grams[place] == gram, place
+
+
+def n_grams(ids: Int[Tensor, "C L"]) -> tuple[Int[Tensor, "E"], Int[Tensor, "E"]]:
+    """All n-grams of 1 to 4 words, packed into integers, and the captions they are in."""
+    captions, grams = [], []
+    packed = torch.zeros_like(ids)
+    for n in range(N):
+        length = ids.shape[1] - n
+        packed = packed[:, :length] | (ids[:, n:] << (BITS * n))
+        caption, start = (ids[:, n:] != 0).nonzero(as_tuple=True)
+        captions.append(caption)
+        grams.append(packed[caption, start])
+    return torch.cat(captions), torch.cat(grams)
+
+
+def order(gram: Int[Tensor, "E"]) -> Int[Tensor, "E"]:
+    """n - 1 of packed n-grams."""
+    return sum((gram >= 1 << (BITS * n)).long() for n in range(1, N))  # type: ignore[return-value]
+
+
+def norms(
+    caption: Int[Tensor, "E"], n: Int[Tensor, "E"], weight: Float[Tensor, "E"], captions: int
+) -> Float[Tensor, "C 4"]:
+    """|g_n| of every caption."""
+    squares = torch.zeros(captions * N, dtype=torch.float64)
+    return squares.scatter_add_(0, caption * N + n, weight**2).view(captions, N).sqrt()
+
+
+def bigram_counts(ids: Int[Tensor, "C L"]) -> Int[Tensor, "C"]:
+    return ((ids != 0).sum(1) - 1).clamp(min=0)
