@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from idc.backbones import load_backbone
-from idc.data.features import device_of, extract_flat, extract_npy
+from idc.data.features import check_agreement, device_of, extract_flat, extract_npy
 from idc.errors import command
 
 
@@ -32,10 +32,24 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, help="default: ROOT/features_BACKBONE")
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bf16"),
+        default="float32",
+        help="bf16: ResNet-101 several times faster on processors that have it, refused unless grids have a cosine of "
+        "0.9995 to those of float32 (the default, which is how published features were made)",
+    )
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, mps …")
     arguments = parser.parse_args()
     device = device_of(arguments.device)
     backbone = load_backbone(arguments.backbone, arguments.weights)
+    if arguments.precision == "bf16":
+        half = backbone.in_bfloat16()
+        cosine = check_agreement(backbone, half, arguments.root)
+        print(
+            f"bf16: on the first pictures, grids have a cosine of at least {cosine:.5f} to those in float32"
+        )
+        backbone = half
     extract = extract_flat if arguments.store == "flat" else extract_npy
     out = arguments.out or arguments.root / f"features_{arguments.backbone}"
     extract(arguments.root, out, backbone, arguments.batch_size, device)

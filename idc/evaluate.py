@@ -76,17 +76,17 @@ def evaluate(
     change = [name for name in predictions if not name.endswith("_n")]
     no_change = [name for name in predictions if name.endswith("_n")]
     report: dict[str, Any] = {}
-    with CaptionScorer(predictions, read_references(annotations), metrics, tokenizer) as scorer:
-        report["all"] = scorer.score()
-        if change and no_change:
-            report["change"], report["no_change"] = scorer.score(change), scorer.score(no_change)
-        if types is not None and change:
-            wanted = {scene_id(f"_{name}"): name for name in change}
-            report["by_type"] = {}
-            for type, names in read_json(types).items():
-                ids = [wanted[scene] for name in names if (scene := scene_id(f"_{name}")) in wanted]
-                if ids:
-                    report["by_type"][type] = scorer.score(ids)
+    scorer = CaptionScorer(predictions, read_references(annotations), metrics, tokenizer)
+    report["all"] = scorer.score()
+    if change and no_change:
+        report["change"], report["no_change"] = scorer.score(change), scorer.score(no_change)
+    if types is not None and change:
+        wanted = {scene_id(f"_{name}"): name for name in change}
+        report["by_type"] = {}
+        for type, names in read_json(types).items():
+            ids = [wanted[scene] for name in names if (scene := scene_id(f"_{name}")) in wanted]
+            if ids:
+                report["by_type"][type] = scorer.score(ids)
     if scenes is not None:
         needed = {scene_id(f"_{name.removesuffix('_n')}") for name in predictions}
         records = (json.loads(line) for line in scenes.read_text(encoding="utf-8").splitlines())

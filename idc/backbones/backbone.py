@@ -18,11 +18,16 @@ class Backbone(nn.Module, ABC):
     """Picture to grid; `grid_shape` is (C, H, W)."""
 
     name: ClassVar[str]
+    precision: ClassVar[str] = "float32"
     grid_shape: ClassVar[tuple[int, int, int]]
 
     @abstractmethod
     def preprocess(self, image: Image.Image) -> Float[Tensor, "3 h w"]:
         """The network's input for one picture."""
+
+    def in_bfloat16(self) -> Backbone:
+        """The same network in half precision, for speed; its grids are float32 but rounded on the way."""
+        raise UserError(f"the backbone {self.name} has no bf16 version; leave --precision out.")
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:

@@ -10,9 +10,11 @@ the published features should be tested on the published features.
 
 from __future__ import annotations
 
+import copy
 import pickle
 import struct
 from http.client import HTTPException
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from idc.backbones.backbone import Backbone
 from idc.backbones.versions import check_torchvision
@@ -53,6 +56,36 @@ class ResNet101(Backbone):
 
     def forward(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
         return self.net(images)
+
+    def in_bfloat16(self) -> HalfResNet101:
+        """Several times faster where bf16 is in hardware; how well grids agree depends on the weights."""
+        return HalfResNet101(self).eval().requires_grad_(False)
+
+
+class HalfResNet101(ResNet101):
+    """Batch normalisation folded into the convolutions, channels last, bfloat16."""
+
+    precision = "bf16"
+
+    def __init__(self, exact: ResNet101):
+        nn.Module.__init__(self)
+        self.net = copy.deepcopy(exact.net)
+        fold_normalisation(self.net)
+        self.net.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, images: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B C H W"]:
+        images = images.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
+        return self.net(images).float().contiguous()
+
+
+def fold_normalisation(module: nn.Module) -> None:
+    """Replace every convolution that a batch normalisation follows by one that does both."""
+    for (name, child), (after, norm) in pairwise(list(module.named_children())):
+        if isinstance(child, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(child, norm))
+            setattr(module, after, nn.Identity())
+    for child in module.children():
+        fold_normalisation(child)
 
 
 def load(weights: str | Path | None = None) -> ResNet101:

@@ -99,7 +99,7 @@ def choose_balanced(scenes: Sequence[int], types: dict[int, str] | None, count: 
 
 
 class Item(NamedTuple):
-    """One scene as it goes into a batch: two pairs of grids (float32) with a caption each (ids)."""
+    """One scene as it goes into a batch: two pairs of grids, as stored, with a caption each (ids)."""
 
     scene: int
     before: Tensor
@@ -193,8 +193,8 @@ class ClevrChange(torch.utils.data.Dataset[Item]):
         return len(self.scene_ids)
 
     def grid(self, kind: str, scene: int) -> Tensor:
-        """(C, H, W) float32."""
-        return torch.from_numpy(self.grids[picture(kind, scene)].astype(np.float32))
+        """(C, H, W), float16 or float32 as stored; systems convert once it is where they compute."""
+        return torch.from_numpy(self.grids[picture(kind, scene)])
 
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)

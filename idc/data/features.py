@@ -41,8 +41,17 @@ def fingerprint(backbone: Backbone) -> str:
     """A hash of the backbone's weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(backbone.state_dict().items()):
-        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+        numbers = tensor.detach().cpu().flatten().view(torch.uint8)
+        digest.update(name.encode() + numbers.numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def describe(backbone: Backbone) -> dict[str, str]:
+    """What a store says about the backbone that filled it. Stores of unlike backbones or precisions are not mixed."""
+    description = {"backbone": backbone.name, "weights": fingerprint(backbone)}
+    return (
+        description if backbone.precision == "float32" else {**description, "precision": backbone.precision}
+    )
 
 
 def device_of(name: str) -> torch.device:
@@ -117,9 +126,31 @@ def names_of(scenes: list[int]) -> list[str]:
     return [picture(kind, scene) for scene in scenes for kind in KINDS]
 
 
+SAME = 0.9995  # cosine of two grids of a picture, at least
+
+
+def check_agreement(exact: Backbone, half: Backbone, root: Path) -> float:
+    """The smallest cosine between the grids of two backbones, over the first pictures of a data set.
+
+    Raises UserError when it is below 0.9995.
+    """
+    names = [name for scenes in read_splits(root).values() for name in names_of(scenes)][:6]
+    check_pictures(root, names)
+    cpu = torch.device("cpu")
+    pairs = zip(*(grids_in_batches(net, root, names, 6, cpu) for net in (exact, half)), strict=True)
+    one, other = next(((torch.from_numpy(a), torch.from_numpy(b)) for (_, a), (_, b) in pairs))
+    cosine = torch.nn.functional.cosine_similarity(one.flatten(1), other.flatten(1)).min().item()
+    if not cosine >= SAME:
+        raise UserError(
+            f"in bf16 the grids of {names[0]} and others have a cosine of only {cosine:.5f} to those in float32, and "
+            f"{SAME} was expected. Leave --precision out."
+        )
+    return cosine
+
+
 def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, device: torch.device) -> None:
     """One flat fp16 store per split, `out`/<split>. Finished splits are left alone, a begun one is continued."""
-    description = {"backbone": backbone.name, "weights": fingerprint(backbone)}
+    description = describe(backbone)
     backbone.to(device)
     splits = {split: names_of(scenes) for split, scenes in read_splits(root).items() if scenes}
     check_pictures(root, [name for names in splits.values() for name in names])
@@ -128,7 +159,7 @@ def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, dev
         if (out / split / "index.json").is_file():
             if read_index(out / split / "index.json") != index:
                 raise UserError(
-                    f"{out / split} holds features of other pictures, another backbone or other weights. "
+                    f"{out / split} holds features of other pictures, another backbone, other weights or another precision. "
                     "Delete that folder, or choose another --out."
                 )
             continue
@@ -144,11 +175,7 @@ def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, dev
 
 def extract_npy(root: Path, out: Path, backbone: Backbone, batch_size: int, device: torch.device) -> None:
     """The published layout: one float32 `.npy` per picture of every split. Existing files are left alone."""
-    about = {
-        "shape": list(backbone.grid_shape),
-        "backbone": backbone.name,
-        "weights": fingerprint(backbone),
-    }
+    about = {"shape": list(backbone.grid_shape), **describe(backbone)}
     backbone.to(device)
     names = [name for scenes in read_splits(root).values() for name in names_of(scenes)]
     check_pictures(root, names)
@@ -156,7 +183,8 @@ def extract_npy(root: Path, out: Path, backbone: Backbone, batch_size: int, devi
     begun = any((out / folder).is_dir() for folder in FEATURE_FOLDERS.values())
     if card.is_file() and read_index(card) != about:
         raise UserError(
-            f"{out} holds features of another backbone or other weights. Delete that folder, or choose another --out."
+            f"{out} holds features of another backbone, other weights or another precision. Delete that folder, or "
+            "choose another --out."
         )
     if begun and not card.is_file():
         raise UserError(

@@ -1,7 +1,7 @@
 """How close a caption is to what people wrote: BLEU, METEOR, ROUGE-L, CIDEr, SPICE, as pycocoevalcap computes them.
 
-Figures are those of `COCOEvalCap` to 1e-6 (a test compares them). What is added: Java is found, its processes and files
-are cleaned up, one tokenizer run and one METEOR process serve several groups of captions, and errors speak.
+Figures are those of `COCOEvalCap` to 1e-6 (a test compares them). What is added: Java is found, what was computed once
+for a caption and its references is remembered, METEOR's process stays, CIDEr is computed in tensors, and errors speak.
 """
 
 from __future__ import annotations
@@ -9,18 +9,25 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from idc.errors import UserError
+from idc.metrics.cider import Cider
 from idc.metrics.java import SPICE_NEEDS, java
+from idc.metrics.memory import Memory
+from idc.metrics.meteor import METEOR, Question
+from idc.metrics.tokens import penn_treebank, split, unclosed_pipes
 
 METRICS = ("BLEU", "METEOR", "ROUGE-L", "CIDEr", "SPICE")
 DEFAULT = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 TOKENIZERS = ("ptb", "split")
-Tokenized = dict[str, list[str]]
+# What was found out about captions and references. A validation every few minutes sees most of them again.
+bleu_counts: Memory[Question, dict[str, Any]] = Memory(200_000)
+bleu_references: Memory[tuple[str, ...], Any] = Memory(50_000)
+rouge_scores: Memory[Question, float] = Memory(200_000)
+ciders: Memory[tuple[tuple[str, ...], ...], Cider] = Memory(16)
 
 
 def spice_missing() -> str | None:
@@ -46,49 +53,47 @@ def check(names: Sequence[str], tokenizer: str) -> None:
         raise UserError(f"there is no tokenizer “{tokenizer}”; choose ptb (needs Java) or split.")
 
 
-def tokenize_all(captions: Mapping[str, Sequence[str]], tokenizer: str) -> Tokenized:
-    """Captions as the scorers want them: lower case, punctuation removed, words separated by one space."""
-    if tokenizer == "split":
-        return {name: [" ".join(text.lower().split()) for text in texts] for name, texts in captions.items()}
-    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+def bleu(said: Sequence[str], truth: Sequence[tuple[str, ...]]) -> list[float]:
+    """BLEU-1 ... BLEU-4 of a corpus."""
+    from pycocoevalcap.bleu.bleu_scorer import BleuScorer, cook_refs, cook_test
 
-    wrapped = {name: [{"caption": text} for text in texts] for name, texts in captions.items()}
-    with java(), warnings_as_they_are():
-        return PTBTokenizer().tokenize(wrapped)
-
-
-@contextmanager
-def warnings_as_they_are() -> Iterator[None]:
-    """pycocoevalcap leaves pipes open for the garbage collector; that is not the caller's concern."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
+    scorer = BleuScorer(n=4)
+    for question in zip(said, truth, strict=True):
+        if (counts := bleu_counts.get(question)) is None:
+            caption, references = question
+            if (cooked := bleu_references.get(references)) is None:
+                bleu_references[references] = cooked = cook_refs(references)
+            bleu_counts[question] = counts = cook_test(caption, cooked)
+        scorer.ctest.append(counts)
+        scorer.crefs.append(None)  # only counted from here on
+    return [float(value) for value in scorer.compute_score(option="closest", verbose=0)[0]]
 
 
-@contextmanager
-def meteor_process() -> Iterator[Any]:
-    """A METEOR process, ended for good when the block is left."""
-    from pycocoevalcap.meteor.meteor import Meteor
+def rouge(said: Sequence[str], truth: Sequence[tuple[str, ...]]) -> float:
+    """ROUGE-L, the mean over captions."""
+    from pycocoevalcap.rouge.rouge import Rouge
 
-    with java():
-        scorer = Meteor()
-    try:
-        yield scorer
-    finally:
-        process = scorer.meteor_p
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+    scorer, total = Rouge(), 0.0
+    for question in zip(said, truth, strict=True):
+        if (score := rouge_scores.get(question)) is None:
+            caption, references = question
+            rouge_scores[question] = score = float(scorer.calc_score([caption], references))
+        total += score
+    return total / len(said)
+
+
+def cider(said: Sequence[str], truth: Sequence[tuple[str, ...]]) -> float:
+    """CIDEr-D, the mean over captions."""
+    corpus = tuple(truth)
+    if (scorer := ciders.get(corpus)) is None:
+        ciders[corpus] = scorer = Cider(corpus)
+    return float(scorer.score(said, range(len(said))).mean())
 
 
 class CaptionScorer:
-    """Scores groups of captions; tokenizes everything once and keeps one METEOR process.
+    """Scores groups of captions, tokenized once.
 
-    predictions: {id: caption}; references: {id: captions}. Used as a context manager.
+    predictions: {id: caption}; references: {id: captions}.
     Raises UserError for a prediction without references.
     """
 
@@ -109,51 +114,39 @@ class CaptionScorer:
         if not predictions:
             raise UserError("there are no predictions to score.")
         self.metrics = metrics
-        # Every caption goes through one tokenizer run; a line stays a line.
-        both = {f"r {name}": list(references[name]) for name in predictions}
-        both |= {f"p {name}": [text.replace("|||", " ")] for name, text in predictions.items()}
-        tokens = tokenize_all(both, tokenizer)
-        self.references: Tokenized = {name: tokens[f"r {name}"] for name in predictions}
-        self.predictions: Tokenized = {name: tokens[f"p {name}"] for name in predictions}
-        self.stack = contextlib.ExitStack()
-        self.meteor: Any = None
-
-    def __enter__(self) -> CaptionScorer:
-        if "METEOR" in self.metrics:
-            self.meteor = self.stack.enter_context(meteor_process())
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stack.close()
+        names = list(predictions)
+        # A reference may hold the separator of METEOR's questions as little as a prediction may.
+        texts = [predictions[name].replace("|||", " ") for name in names]
+        texts += [text for name in names for text in references[name]]
+        tokens = iter(penn_treebank(texts) if tokenizer == "ptb" else map(split, texts))
+        self.predictions = {name: next(tokens) for name in names}
+        self.references = {name: tuple(next(tokens) for _ in references[name]) for name in names}
 
     def score(self, names: Sequence[str] | None = None) -> dict[str, float]:
         """The metrics over the given ids (None: all), each group a corpus of its own."""
         names = list(self.predictions) if names is None else names
-        truth = {name: self.references[name] for name in names}
-        said = {name: self.predictions[name] for name in names}
+        said, truth = [self.predictions[n] for n in names], [self.references[n] for n in names]
         result: dict[str, float] = {}
-        with contextlib.redirect_stdout(io.StringIO()), warnings_as_they_are():
-            if "BLEU" in self.metrics:
-                from pycocoevalcap.bleu.bleu import Bleu
-
-                values, _ = Bleu(4).compute_score(truth, said, verbose=0)
-                result |= {f"BLEU-{n}": float(value) for n, value in enumerate(values, start=1)}
-            if self.meteor is not None:
-                result["METEOR"] = float(self.meteor.compute_score(truth, said)[0])
-            if "ROUGE-L" in self.metrics:
-                from pycocoevalcap.rouge.rouge import Rouge
-
-                result["ROUGE-L"] = float(Rouge().compute_score(truth, said)[0])
-            if "CIDEr" in self.metrics:
-                from pycocoevalcap.cider.cider import Cider
-
-                result["CIDEr"] = float(Cider().compute_score(truth, said)[0])
-            if "SPICE" in self.metrics and spice_missing() is None:
-                from pycocoevalcap.spice.spice import Spice
-
-                with java(SPICE_NEEDS):
-                    result["SPICE"] = float(Spice().compute_score(truth, said)[0])
+        if "BLEU" in self.metrics:
+            result |= {f"BLEU-{n}": value for n, value in enumerate(bleu(said, truth), start=1)}
+        if "METEOR" in self.metrics:
+            result["METEOR"] = METEOR.score(said, truth)
+        if "ROUGE-L" in self.metrics:
+            result["ROUGE-L"] = rouge(said, truth)
+        if "CIDEr" in self.metrics:
+            result["CIDEr"] = cider(said, truth)
+        if "SPICE" in self.metrics and spice_missing() is None:
+            result["SPICE"] = spice(dict(zip(names, said, strict=True)), dict(zip(names, truth, strict=True)))
         return result
+
+
+def spice(said: dict[str, str], truth: dict[str, tuple[str, ...]]) -> float:
+    """SPICE, in a Java process of its own."""
+    from pycocoevalcap.spice.spice import Spice
+
+    with java(SPICE_NEEDS), contextlib.redirect_stdout(io.StringIO()), unclosed_pipes():
+        references = {name: list(captions) for name, captions in truth.items()}
+        return float(Spice().compute_score(references, {name: [text] for name, text in said.items()})[0])
 
 
 def score_captions(
@@ -166,5 +159,4 @@ def score_captions(
 
     tokenizer: "ptb" is the field's (Java); "split" needs no Java and does for captions without punctuation.
     """
-    with CaptionScorer(predictions, references, metrics, tokenizer) as scorer:
-        return scorer.score()
+    return CaptionScorer(predictions, references, metrics, tokenizer).score()

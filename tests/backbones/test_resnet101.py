@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -159,3 +160,36 @@ def test_the_default_weights_are_the_first_imagenet_ones(
 def test_no_such_backbone() -> None:
     with pytest.raises(UserError, match="no backbone “vgg”; choose rendered or resnet101"):
         load_backbone("vgg")
+
+
+def test_half_precision_grids_point_the_same_way(backbone: Backbone) -> None:
+    """Folding alone changes rounding only; bfloat16 keeps the direction of every grid."""
+    from idc.backbones.resnet101 import fold_normalisation
+
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    exact = backbone(images)
+    folded = copy.deepcopy(backbone)
+    fold_normalisation(folded)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    torch.testing.assert_close(folded(images), exact, rtol=1e-3, atol=1e-4 * exact.abs().max().item())
+    half = backbone.in_bfloat16()
+    grids = half(images)
+    assert grids.dtype == torch.float32 and grids.is_contiguous()
+    assert not torch.equal(grids, exact)
+    cosine = torch.nn.functional.cosine_similarity(grids.flatten(1), exact.flatten(1))
+    assert cosine.min() > 0.9995
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in backbone.modules())  # left as it was
+
+
+def test_a_store_says_its_precision(backbone: Backbone) -> None:
+    from idc.data.features import describe
+
+    assert "precision" not in describe(backbone)
+    half = describe(backbone.in_bfloat16())
+    assert half["precision"] == "bf16"
+    assert half["weights"] != describe(backbone)["weights"]
+
+
+def test_the_rendered_backbone_has_no_half_precision() -> None:
+    with pytest.raises(UserError, match="rendered has no bf16"):
+        load_backbone("rendered").in_bfloat16()

@@ -78,7 +78,11 @@ def test_ids_come_from_names(root: Path, split: str) -> None:
         item = data[index]
         assert item.scene == scene
         for grid in (item.before, item.after, item.no_change_before, item.no_change_after):
-            assert grid.dtype == torch.float32 and grid.shape == SHAPE and int(grid[0, 0, 0]) == scene
+            assert (
+                grid.dtype == data.grid("default", scene).dtype
+                and grid.shape == SHAPE
+                and int(grid[0, 0, 0]) == scene
+            )
         roles = (item.before, item.after, item.no_change_before, item.no_change_after)
         assert [kind(grid) for grid in roles] == ["default", "semantic", "default", "nonsemantic"]
         said = [

@@ -122,7 +122,9 @@ def test_interrupted_and_taken_up_again(
 def test_stores_are_not_mixed(small_world: World, tmp_path: Path, extract: Callable[..., None]) -> None:
     root = small_world()
     extract(root, tmp_path / "out", Tiny(), 4, CPU)
-    with pytest.raises(UserError, match=r"another backbone or other weights.*choose another --out"):
+    with pytest.raises(
+        UserError, match=r"another backbone, other weights or another precision.*choose another --out"
+    ):
         extract(root, tmp_path / "out", Tiny(seed=1), 4, CPU)
 
 

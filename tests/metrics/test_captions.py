@@ -89,8 +89,8 @@ def test_it_reproduces_cocos_evaluation(
 def test_groups_are_corpora_of_their_own(corpus: tuple[dict[str, str], dict[str, list[str]]]) -> None:
     predictions, references = corpus
     names = list(predictions)[:10]
-    with CaptionScorer(predictions, references) as scorer:
-        part, whole = scorer.score(names), scorer.score()
+    scorer = CaptionScorer(predictions, references)
+    part, whole = scorer.score(names), scorer.score()
     alone = score_captions({n: predictions[n] for n in names}, references)
     assert part == pytest.approx(alone, abs=1e-9)
     assert part["CIDEr"] != pytest.approx(whole["CIDEr"])
