@@ -63,7 +63,7 @@ def build(layout: str, scenes: int) -> tuple[Path, Read]:
         place = {name: number for number, name in enumerate(names)}
         return folder, lambda name: torch.from_numpy(opened[place[name]])
     grids = open_grids(folder, "train")
-    return folder, lambda name: torch.from_numpy(grids[name])
+    return folder, lambda name: torch.tensor(grids[name])
 
 
 def batch(read: Read, scenes: list[int]) -> Any:

@@ -193,8 +193,8 @@ class ClevrChange(torch.utils.data.Dataset[Item]):
         return len(self.scene_ids)
 
     def grid(self, kind: str, scene: int) -> Tensor:
-        """(C, H, W), float16 or float32 as stored; systems convert once it is where they compute."""
-        return torch.from_numpy(self.grids[picture(kind, scene)])
+        """(C, H, W), float16 or float32 as stored, a copy; systems convert once it is where they compute."""
+        return torch.tensor(self.grids[picture(kind, scene)])
 
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)

@@ -143,7 +143,7 @@ class FlatGrids(Grids):
             raise UserError(
                 f"{file} has {size} bytes instead of {expected}; it is not whole. Delete {path}; {AGAIN}."
             )
-        self.grids = np.memmap(file, np.float16, "c", shape=(len(names), *self.shape))
+        self.grids = np.memmap(file, np.float16, "r", shape=(len(names), *self.shape))
 
     def __getitem__(self, name: str) -> NDArray[np.floating]:
         try:

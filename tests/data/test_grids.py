@@ -53,6 +53,18 @@ def test_flat_round_trip(tmp_path: Path) -> None:
     assert index == {"shape": [3, 4, 5], "dtype": "float16", **ABOUT, "names": NAMES}
 
 
+def test_a_store_may_be_larger_than_memory(tmp_path: Path) -> None:
+    """A terabyte that is one hole: mapped without asking for memory, and nobody can write to it by mistake."""
+    index = {"shape": [1, 2**19, 2**20], "dtype": "float16", **ABOUT, "names": NAMES[:1]}
+    (tmp_path / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    with (tmp_path / "grids.fp16").open("wb") as file:
+        file.truncate(2**40)
+    grid = FlatGrids(tmp_path)[NAMES[0]]
+    assert grid.shape == (1, 2**19, 2**20) and grid[0, -1, -1] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        grid[0, 0, 0] = 1
+
+
 def test_published_layout(tmp_path: Path) -> None:
     grids = open_grids(write_npy(tmp_path), "val")
     assert isinstance(grids, NpyGrids) and grids.shape == SHAPE and grids.backbone is None
