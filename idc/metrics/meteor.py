@@ -29,13 +29,13 @@ class MeteorProcess:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.process: Any = None
-        self.owner = 0
+        self.owner = os.getpid()
         self.statistics: Memory[Question, str] = Memory(200_000)
-        os.register_at_fork(after_in_child=self.forget)
 
-    def forget(self) -> None:
-        """In a forked child: the process belongs to the parent, and its lock may be held."""
-        self.lock, self.process = threading.Lock(), None
+    def leave_to_parent(self) -> None:
+        """In a forked child the process belongs to the parent, and a thread that is not here may hold the lock."""
+        if self.owner != os.getpid():
+            self.owner, self.lock, self.process = os.getpid(), threading.Lock(), None
 
     def start(self) -> Any:
         """The running process."""
@@ -43,6 +43,7 @@ class MeteorProcess:
             from pycocoevalcap.meteor import meteor
 
             self.stop()
+            atexit.register(self.stop)
             with java():
                 self.process = subprocess.Popen(
                     ["java", "-Xmx2G", "-jar", meteor.METEOR_JAR, "-", "-", "-stdio", "-l", "en", "-norm"],
@@ -55,6 +56,7 @@ class MeteorProcess:
 
     def stop(self) -> None:
         """End the process, if there is one."""
+        atexit.unregister(self.stop)
         process, self.process = self.process, None
         if process is None:
             return
@@ -100,6 +102,7 @@ class MeteorProcess:
 
     def score(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
         """METEOR of a corpus: a caption and its references for every item; words separated by spaces."""
+        self.leave_to_parent()
         questions = [(c, tuple(r)) for c, r in zip(captions, references, strict=True)]
         with self.lock:
             known = {q: line for q in questions if (line := self.statistics.get(q)) is not None}
@@ -113,4 +116,3 @@ class MeteorProcess:
 
 
 METEOR = MeteorProcess()
-atexit.register(METEOR.stop)
