@@ -13,10 +13,14 @@ where l counts bigrams, not words. Captions are tokenized strings: words separat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from idc.errors import UserError
 
 N = 4
 SIGMA = 6.0
@@ -28,58 +32,71 @@ class Cider:
     """Scores candidates against the references of images, whose statistics are computed once.
 
     references: for every image its captions, at least one.
-    Raises ValueError for an image without references and for more than 32,767 different words.
+    Raises UserError for an image without references and for more than 32,767 different words.
     """
 
     def __init__(self, references: Sequence[Sequence[str]]):
         if not all(references):
-            raise ValueError("every image needs a reference caption")
+            bare = next(n for n, captions in enumerate(references) if not captions)
+            raise UserError(
+                f"image {bare} has no reference caption, but every image needs one; leave it out."
+            )
         self.words: dict[str, int] = {}  # from 1; 0 is padding
-        counts = torch.tensor([len(captions) for captions in references], dtype=torch.int64)
-        self.reference_count = counts
-        self.first = counts.cumsum(0) - counts  # of an image's references
-        owner = torch.arange(len(counts)).repeat_interleave(counts)
+        count = torch.tensor([len(captions) for captions in references])
+        self.reference_count = count
+        self.first = count.cumsum(0) - count  # of an image's references
+        owner = torch.arange(len(count)).repeat_interleave(count)
+        number = torch.arange(len(owner)) - self.first[owner]  # among the references of its image
         ids = self.encode([text for captions in references for text in captions], self.words)
         caption, gram = n_grams(ids)
         # The empty n-gram stands first, so that there is always one to look up.
         self.grams, place = torch.cat([gram, gram.new_zeros(1)]).unique(return_inverse=True)
-        place = place[:-1]
-        total = len(self.grams)
-        seen, frequency = (caption * total + place).unique(return_counts=True)
-        caption, place = seen // total, seen % total
-        in_image = (owner[caption] * total + place).unique() % total
-        images = torch.bincount(in_image, minlength=total).clamp(min=1)
-        self.log_images = torch.tensor(float(len(counts)), dtype=torch.float64).log()
+        total, most = len(self.grams), int(count.max())
+        # Sorted by image, n-gram and reference, so that all references of an image that have an n-gram stand together.
+        entry = (owner[caption] * total + place[:-1]) * most + number[caption]
+        entry, frequency = entry.unique(return_counts=True)
+        self.code = entry // most
+        place = self.code % total
+        self.caption = self.first[self.code // total] + entry % most
+        images = torch.bincount(self.code.unique_consecutive() % total, minlength=total).clamp(min=1)
+        self.log_images = torch.tensor(float(len(count)), dtype=torch.float64).log()
         self.idf = self.log_images - images.double().log()
-        weight = frequency * self.idf[place]
-        self.norm = norms(caption, order(self.grams)[place], weight, len(ids))
+        self.weight = frequency * self.idf[place]
+        self.norm = norms(self.caption, order(self.grams)[place], self.weight, len(ids))
         self.bigrams = bigram_counts(ids)
-        # Sorted by image and n-gram, so that all references of an image that have an n-gram are found together.
-        code = owner[caption] * total + place
-        self.code, sorting = code.sort(stable=True)
-        self.weight, self.caption = weight[sorting], caption[sorting]
 
     def encode(self, captions: Sequence[str], words: dict[str, int]) -> Int[Tensor, "C L"]:
         """Word numbers, 0 behind the end; new words are numbered and put into `words`."""
-        rows = [[words.setdefault(word, len(words) + 1) for word in text.split()] for text in captions]
+        rows = [text.split() for text in captions]
+        said = list(chain.from_iterable(rows))
+        for word in dict.fromkeys(said):
+            words.setdefault(word, len(words) + 1)
         if len(words) > MOST_WORDS:
-            raise ValueError(f"{len(words)} different words came; at most {MOST_WORDS} can be numbered")
-        longest = max([N, *map(len, rows)])
-        return torch.tensor([row + [0] * (longest - len(row)) for row in rows], dtype=torch.int64).view(
-            -1, longest
-        )
+            raise UserError(
+                f"{len(words)} different words came, but only {MOST_WORDS} can be numbered; score fewer images at once."
+            )
+        length = torch.tensor(list(map(len, rows)))
+        ids = torch.zeros(len(rows), max(N, int(length.max())), dtype=torch.int64)
+        numbers = np.fromiter(map(words.__getitem__, said), np.int64, len(said))
+        ids[torch.arange(ids.shape[1]) < length[:, None]] = torch.from_numpy(numbers)
+        return ids
 
     def score(self, candidates: Sequence[str], images: Sequence[int] | Tensor) -> Float[Tensor, "C"]:
         """CIDEr-D of each candidate against the references of its image, as float64.
 
         images: for each candidate the number of its image, in the order of the references; any number of candidates
-        may belong to an image. Raises ValueError when the lengths differ.
+        may belong to an image. Raises UserError when the lengths differ or an image does not exist.
         """
         image = torch.as_tensor(images, dtype=torch.int64)
         if len(candidates) != len(image):
-            raise ValueError(f"{len(candidates)} candidates came with {len(image)} images")
+            raise UserError(f"{len(candidates)} candidates came with {len(image)} images; each needs one.")
         if not candidates:
             return torch.zeros(0, dtype=torch.float64)
+        if image.min() < 0 or image.max() >= len(self.first):
+            raise UserError(
+                f"images {int(image.min())} to {int(image.max())} were asked for, but there are references of images 0 to "
+                f"{len(self.first) - 1}; number images in the order of the references."
+            )
         ids = self.encode(candidates, dict(self.words))
         caption, gram = n_grams(ids)
         grams, place = gram.unique(return_inverse=True)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pycocoevalcap.cider.cider_scorer import CiderScorer
 
+from idc.errors import UserError
 from idc.metrics.cider import MOST_WORDS, Cider
 from idc.world.triple import sample_triple
 
@@ -88,9 +89,12 @@ def test_no_candidates() -> None:
 
 
 def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="2 candidates came with 1 images"):
+    with pytest.raises(UserError, match="2 candidates came with 1 images"):
         Cider([["a"]]).score(["a", "b"], [0])
-    with pytest.raises(ValueError, match="needs a reference"):
+    for image in (-1, 2):
+        with pytest.raises(UserError, match="there are references of images 0 to 1"):
+            Cider([["a"], ["b"]]).score(["a"], [image])
+    with pytest.raises(UserError, match="image 1 has no reference"):
         Cider([["a"], []])
-    with pytest.raises(ValueError, match=f"{MOST_WORDS + 1} different words"):
+    with pytest.raises(UserError, match=f"{MOST_WORDS + 1} different words"):
         Cider([[" ".join(map(str, range(MOST_WORDS + 1)))]])
