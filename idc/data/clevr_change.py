@@ -15,7 +15,7 @@ from torch import Tensor
 
 from idc.data.batch import Batch, Pairs
 from idc.data.captions import words_fingerprint
-from idc.data.grids import Grids
+from idc.data.grids import Grids, stacked
 from idc.data.layout import KINDS, picture, read_types, some, split_of
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
@@ -99,15 +99,18 @@ def choose_balanced(scenes: Sequence[int], types: dict[int, str] | None, count: 
 
 
 class Item(NamedTuple):
-    """One scene as it goes into a batch: two pairs of grids, as stored, with a caption each (ids)."""
+    """One scene as it goes into a batch: two pairs of grids, as stored, with a caption each (ids).
+
+    A grid from a flat store is a view of the file, read when `collate` puts it into its place of the batch.
+    """
 
     scene: int
-    before: Tensor
-    after: Tensor
-    words: Tensor
-    no_change_before: Tensor
-    no_change_after: Tensor
-    no_change_words: Tensor
+    before: NDArray[np.floating]
+    after: NDArray[np.floating]
+    words: NDArray[np.int64]
+    no_change_before: NDArray[np.floating]
+    no_change_after: NDArray[np.floating]
+    no_change_words: NDArray[np.int64]
 
 
 class ClevrChange(torch.utils.data.Dataset[Item]):
@@ -192,43 +195,35 @@ class ClevrChange(torch.utils.data.Dataset[Item]):
     def __len__(self) -> int:
         return len(self.scene_ids)
 
-    def grid(self, kind: str, scene: int) -> Tensor:
-        """(C, H, W), float16 or float32 as stored, a copy; systems convert once it is where they compute."""
-        return torch.tensor(self.grids[picture(kind, scene)])
-
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         scene = self.scene_ids[index]
         rng = np.random.default_rng((self.seed, epoch, scene))
         swapped, reverse = rng.random() < self.swap, rng.random() < self.reversal
-        default, still = (self.grid(kind, scene) for kind in ("default", "nonsemantic"))
+        default, semantic, still = (self.grids[picture(kind, scene)] for kind in KINDS)
         if swapped:
             default, still = still, default
-        semantic = self.grid("semantic", scene)
         words = self.labels["rev_" if reverse else ""].choose(scene, rng)
         no_change_words = self.labels["neg_"].choose(scene, rng)
         before, after = (semantic, default) if reverse else (default, semantic)
-        return Item(
-            scene, before, after, torch.from_numpy(words), default, still, torch.from_numpy(no_change_words)
-        )
+        return Item(scene, before, after, words, default, still, no_change_words)
 
     @staticmethod
     def collate(items: Sequence[Item]) -> Batch:
-        """Items stacked into a batch."""
+        """Items stacked into a batch, grids in float32."""
         names = [f"{item.scene:06d}.png" for item in items]
 
-        def stacked(field: str) -> Tensor:
-            return torch.stack([getattr(item, field) for item in items])
+        def grids(field: str) -> Tensor:
+            return stacked([getattr(item, field) for item in items])
 
         def pairs(before: Tensor, after: str, words: str, ending: str) -> Pairs:
-            return Pairs(before, stacked(after), stacked(words), tuple(name + ending for name in names))
+            captions = torch.from_numpy(np.stack([getattr(item, words) for item in items]))
+            return Pairs(before, grids(after), captions, tuple(name + ending for name in names))
 
         # Unless a pair is played backwards, both passes have one picture before; systems compute once with it.
-        before = stacked("before")
+        before = grids("before")
         same = all(item.before is item.no_change_before for item in items)
         return Batch(
             pairs(before, "after", "words", ""),
-            pairs(
-                before if same else stacked("no_change_before"), "no_change_after", "no_change_words", "_n"
-            ),
+            pairs(before if same else grids("no_change_before"), "no_change_after", "no_change_words", "_n"),
         )

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from idc.data.layout import FEATURE_FOLDERS, KINDS, kind_of
 from idc.errors import UserError
@@ -158,6 +161,18 @@ class FlatGrids(Grids):
 
     def __reduce__(self) -> tuple[type[FlatGrids], tuple[Path]]:
         return FlatGrids, (self.path,)
+
+
+def stacked(grids: Sequence[NDArray[np.floating]]) -> Float[Tensor, "B C H W"]:
+    """Grids, float16 or float32, as one float32 tensor; every grid goes to its place in one step.
+
+    NumPy allocates, because it asks the system for large pages: new memory of this size is several times cheaper
+    then. PyTorch converts, because it takes a tenth of NumPy's time for that.
+    """
+    batch = torch.from_numpy(np.empty((len(grids), *grids[0].shape), np.float32))
+    for place, grid in zip(batch, grids, strict=True):
+        place.copy_(torch.asarray(grid, copy=not grid.flags.writeable))
+    return batch
 
 
 def open_grids(path: str | Path, split: str) -> Grids:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from idc.data.grids import FlatGrids, GridWriter, NpyGrids, open_grids
+from idc.data.grids import FlatGrids, GridWriter, NpyGrids, open_grids, stacked
 from idc.data.layout import FEATURE_FOLDERS, kind_of, picture
 from idc.errors import UserError
 
@@ -291,3 +292,17 @@ def test_names_of_another_form(tmp_path: Path, name: str) -> None:
     assert name not in grids
     with pytest.raises(UserError, match="is not named like a picture"):
         grids[name]
+
+
+@pytest.mark.parametrize("write", [write_flat, write_npy])
+def test_stacked_in_single_precision(tmp_path: Path, write: Any) -> None:
+    """What either store gives becomes one float32 tensor, a copy in the order asked for."""
+    write(tmp_path / "train")
+    grids = FlatGrids(tmp_path / "train") if write is write_flat else NpyGrids(tmp_path / "train")
+    order = [7, 0, 7, 11]
+    batch = stacked([grids[NAMES[row]] for row in order])
+    assert batch.dtype == torch.float32 and batch.shape == (4, *SHAPE)
+    expected = ROWS.astype(np.float16).astype(np.float32) if write is write_flat else ROWS
+    np.testing.assert_array_equal(batch.numpy(), expected[order])
+    batch.zero_()
+    np.testing.assert_array_equal(grids[NAMES[7]], expected[7])
