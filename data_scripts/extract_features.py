@@ -31,7 +31,11 @@ def main() -> None:
         help="one flat fp16 file per split, or fp32 .npy files",
     )
     parser.add_argument("--out", type=Path, help="default: ROOT/features_BACKBONE")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        help="pictures at once (8 on a CPU, so that all stays in its cache; else 32)",
+    )
     parser.add_argument(
         "--precision",
         choices=("float32", "bf16"),
@@ -52,7 +56,10 @@ def main() -> None:
         backbone = half
     extract = extract_flat if arguments.store == "flat" else extract_npy
     out = arguments.out or arguments.root / f"features_{arguments.backbone}"
-    extract(arguments.root, out, backbone, arguments.batch_size, device)
+    batch_size = arguments.batch_size
+    if batch_size is None:
+        batch_size = 8 if device.type == "cpu" else 32
+    extract(arguments.root, out, backbone, batch_size, device)
 
 
 if __name__ == "__main__":

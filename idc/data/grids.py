@@ -196,7 +196,7 @@ class GridWriter:
 
     The rows go to `grids.partial` in the order of `names`; a row that was cut off by a kill is dropped and
     asked for again, and only `finish` makes the store visible to readers.
-    Raises UserError when the store was begun with another backbone, shape or list of pictures, when another
+    Raises UserError when the store was begun with another backbone, precision, shape or list of pictures, when another
     process writes it too, and when the disk is full.
     """
 
@@ -210,8 +210,8 @@ class GridWriter:
         if plan.is_file():
             if read_index(plan) != self.index:
                 raise UserError(
-                    f"{path} was begun with another backbone, other weights or other pictures. Delete that folder to begin "
-                    "anew, or name another one with --out."
+                    f"{path} was begun with another backbone, other weights, another precision or other pictures. Delete "
+                    "that folder to begin anew, or name another one with --out."
                 )
             if whole.is_file() and not partial.is_file():  # killed between the two renamings of `finish`
                 whole.replace(partial)

@@ -13,7 +13,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from idc.backbones import Backbone, open_image
-from idc.data.features import check_pictures, device_of, extract_flat, extract_npy, grids_in_batches, names_of
+from idc.data.features import (
+    SAME,
+    check_agreement,
+    check_pictures,
+    device_of,
+    extract_flat,
+    extract_npy,
+    grids_in_batches,
+    names_of,
+)
 from idc.data.grids import open_grids
 from idc.data.layout import picture
 from idc.errors import UserError
@@ -47,6 +56,16 @@ class Tiny(Backbone):
             raise KeyboardInterrupt
         self.seen.append(len(images))
         return self.net(images)
+
+
+class Half(Tiny):
+    """The same weights, everything rounded to bfloat16 on the way."""
+
+    precision = "bf16"
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().forward(images).float()
 
 
 def all_grids(root: Path, out: Path) -> dict[str, np.ndarray]:
@@ -126,6 +145,43 @@ def test_stores_are_not_mixed(small_world: World, tmp_path: Path, extract: Calla
         UserError, match=r"another backbone, other weights or another precision.*choose another --out"
     ):
         extract(root, tmp_path / "out", Tiny(seed=1), 4, CPU)
+
+
+@pytest.mark.parametrize("extract", [extract_flat, extract_npy])
+def test_precisions_are_not_mixed(small_world: World, tmp_path: Path, extract: Callable[..., None]) -> None:
+    """Neither in a begun store nor in a finished one, though the weights are the same; bf16 is resumed like float32."""
+    root = small_world()
+    half = Half()
+    half.survives = 1
+    with pytest.raises(KeyboardInterrupt):
+        extract(root, tmp_path / "half", half, 4, CPU)
+    with pytest.raises(UserError, match="another precision"):
+        extract(root, tmp_path / "half", Tiny(), 4, CPU)
+    half.survives = 100
+    extract(root, tmp_path / "half", half, 4, CPU)
+    assert sum(half.seen) == 27, "no picture is computed twice"
+    with pytest.raises(UserError, match="another precision"):
+        extract(root, tmp_path / "half", Tiny(), 4, CPU)
+    extract(root, tmp_path / "exact", Tiny(), 4, CPU)
+    with pytest.raises(UserError, match="another precision"):
+        extract(root, tmp_path / "exact", Half(), 4, CPU)
+    exact = all_grids(root, tmp_path / "exact")
+    for name, grid in all_grids(root, tmp_path / "half").items():
+        assert not np.array_equal(grid, exact[name])
+        np.testing.assert_allclose(grid, exact[name], atol=0.02 * np.abs(exact[name]).max())
+
+
+def test_half_precision_must_agree(small_world: World) -> None:
+    class Wrong(Half):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images.roll(1, 0))
+
+    root = small_world()
+    assert SAME < check_agreement(Tiny(), Half(), root) < 1
+    with pytest.raises(
+        UserError, match=r"cosine of only 0\.\d+ .* 0\.9995 was expected\. Leave --precision out"
+    ):
+        check_agreement(Tiny(), Wrong(), root)
 
 
 def test_downloaded_features_are_not_added_to(small_world: World, tmp_path: Path) -> None:

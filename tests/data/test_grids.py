@@ -210,8 +210,11 @@ def test_writer_refuses_what_does_not_fit(tmp_path: Path) -> None:
         (NAMES[1:], SHAPE, ABOUT),
         (NAMES, (3, 4, 6), ABOUT),
         (NAMES, SHAPE, ABOUT | {"weights": "x"}),
+        (NAMES, SHAPE, ABOUT | {"precision": "bf16"}),
     ):
-        with pytest.raises(UserError, match="begun with another backbone, other weights or other pictures"):
+        with pytest.raises(
+            UserError, match="begun with another backbone, other weights, another precision or"
+        ):
             GridWriter(tmp_path, names, shape, about)
 
 
