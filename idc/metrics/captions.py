@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from idc.errors import UserError
 from idc.metrics.cider import Cider
 from idc.metrics.java import SPICE_NEEDS, java
@@ -24,9 +26,8 @@ METRICS = ("BLEU", "METEOR", "ROUGE-L", "CIDEr", "SPICE")
 DEFAULT = ("BLEU", "METEOR", "ROUGE-L", "CIDEr")
 TOKENIZERS = ("ptb", "split")
 # What was found out about captions and references. A validation every few minutes sees most of them again.
-bleu_counts: Memory[Question, dict[str, Any]] = Memory(200_000)
-bleu_references: Memory[tuple[str, ...], Any] = Memory(50_000)
-rouge_scores: Memory[Question, float] = Memory(200_000)
+bleu_counts: Memory[Question, dict[str, Any]] = Memory(50_000)
+rouge_scores: Memory[Question, float] = Memory(50_000)
 ciders: Memory[tuple[tuple[str, ...], ...], Cider] = Memory(16)
 
 
@@ -53,40 +54,55 @@ def check(names: Sequence[str], tokenizer: str) -> None:
         raise UserError(f"there is no tokenizer “{tokenizer}”; choose ptb (needs Java) or split.")
 
 
-def bleu(said: Sequence[str], truth: Sequence[tuple[str, ...]]) -> list[float]:
+def bleu(questions: Sequence[Question]) -> list[float]:
     """BLEU-1 ... BLEU-4 of a corpus."""
     from pycocoevalcap.bleu.bleu_scorer import BleuScorer, cook_refs, cook_test
 
     scorer = BleuScorer(n=4)
-    for question in zip(said, truth, strict=True):
-        if (counts := bleu_counts.get(question)) is None:
-            caption, references = question
-            if (cooked := bleu_references.get(references)) is None:
-                bleu_references[references] = cooked = cook_refs(references)
-            bleu_counts[question] = counts = cook_test(caption, cooked)
-        scorer.ctest.append(counts)
-        scorer.crefs.append(None)  # only counted from here on
+    scorer.ctest = bleu_counts.recall(questions, lambda new: [cook_test(c, cook_refs(r)) for c, r in new])
+    scorer.crefs = [None] * len(questions)  # only counted from here on
     return [float(value) for value in scorer.compute_score(option="closest", verbose=0)[0]]
 
 
-def rouge(said: Sequence[str], truth: Sequence[tuple[str, ...]]) -> float:
+def rouge(questions: Sequence[Question]) -> float:
     """ROUGE-L, the mean over captions."""
-    from pycocoevalcap.rouge.rouge import Rouge
-
-    scorer, total = Rouge(), 0.0
-    for question in zip(said, truth, strict=True):
-        if (score := rouge_scores.get(question)) is None:
-            caption, references = question
-            rouge_scores[question] = score = float(scorer.calc_score([caption], references))
-        total += score
-    return total / len(said)
+    scores = rouge_scores.recall(questions, lambda new: [rouge_l(*question) for question in new])
+    return float(np.mean(scores))
 
 
-def cider(said: Sequence[str], truth: Sequence[tuple[str, ...]]) -> float:
+def rouge_l(caption: str, references: Sequence[str], beta: float = 1.2) -> float:
+    """Lin 2004, equations 2 to 4: F of precision and recall, each that of the best reference."""
+    words = caption.split(" ")
+    others = [reference.split(" ") for reference in references]
+    common = common_words(words, others)
+    precision = max(common) / len(words)
+    recall = max(count / len(other) for count, other in zip(common, others, strict=True))
+    return (1 + beta**2) * precision * recall / (recall + beta**2 * precision) if precision else 0.0
+
+
+def common_words(words: list[str], others: list[list[str]]) -> list[int]:
+    """The length of the longest common subsequence with each of the others.
+
+    A row of the usual table is one integer: bit i is 0 where the length grows at word i (Hyyrö 2004).
+    """
+    places: dict[str, int] = {}
+    for i, word in enumerate(words):
+        places[word] = places.get(word, 0) | 1 << i
+    every = (1 << len(words)) - 1
+    lengths = []
+    for other in others:
+        row = every
+        for word in other:
+            grown = row & places.get(word, 0)
+            row = (row + grown | row - grown) & every
+        lengths.append((every & ~row).bit_count())
+    return lengths
+
+
+def cider(questions: Sequence[Question]) -> float:
     """CIDEr-D, the mean over captions."""
-    corpus = tuple(truth)
-    if (scorer := ciders.get(corpus)) is None:
-        ciders[corpus] = scorer = Cider(corpus)
+    said, truth = zip(*questions, strict=True)
+    (scorer,) = ciders.recall([truth], lambda new: [Cider(truth)])
     return float(scorer.score(said, range(len(said))).mean())
 
 
@@ -114,39 +130,37 @@ class CaptionScorer:
         if not predictions:
             raise UserError("there are no predictions to score.")
         self.metrics = metrics
-        names = list(predictions)
-        # A reference may hold the separator of METEOR's questions as little as a prediction may.
-        texts = [predictions[name].replace("|||", " ") for name in names]
-        texts += [text for name in names for text in references[name]]
-        tokens = iter(penn_treebank(texts) if tokenizer == "ptb" else map(split, texts))
-        self.predictions = {name: next(tokens) for name in names}
-        self.references = {name: tuple(next(tokens) for _ in references[name]) for name in names}
+        tokenize = penn_treebank if tokenizer == "ptb" else split
+        self.predictions = dict(zip(predictions, tokenize(list(predictions.values())), strict=True))
+        tokens = iter(tokenize([text for name in predictions for text in references[name]]))
+        self.references = {name: tuple(next(tokens) for _ in references[name]) for name in predictions}
 
     def score(self, names: Sequence[str] | None = None) -> dict[str, float]:
         """The metrics over the given ids (None: all), each group a corpus of its own."""
         names = list(self.predictions) if names is None else names
-        said, truth = [self.predictions[n] for n in names], [self.references[n] for n in names]
+        questions = [(self.predictions[name], self.references[name]) for name in names]
         result: dict[str, float] = {}
         if "BLEU" in self.metrics:
-            result |= {f"BLEU-{n}": value for n, value in enumerate(bleu(said, truth), start=1)}
+            result |= {f"BLEU-{n}": value for n, value in enumerate(bleu(questions), start=1)}
         if "METEOR" in self.metrics:
-            result["METEOR"] = METEOR.score(said, truth)
+            result["METEOR"] = METEOR.score(questions)
         if "ROUGE-L" in self.metrics:
-            result["ROUGE-L"] = rouge(said, truth)
+            result["ROUGE-L"] = rouge(questions)
         if "CIDEr" in self.metrics:
-            result["CIDEr"] = cider(said, truth)
+            result["CIDEr"] = cider(questions)
         if "SPICE" in self.metrics and spice_missing() is None:
-            result["SPICE"] = spice(dict(zip(names, said, strict=True)), dict(zip(names, truth, strict=True)))
+            result["SPICE"] = spice(questions)
         return result
 
 
-def spice(said: dict[str, str], truth: dict[str, tuple[str, ...]]) -> float:
+def spice(questions: Sequence[Question]) -> float:
     """SPICE, in a Java process of its own."""
     from pycocoevalcap.spice.spice import Spice
 
+    said = {number: [caption] for number, (caption, _) in enumerate(questions)}
+    truth = {number: list(references) for number, (_, references) in enumerate(questions)}
     with java(SPICE_NEEDS), contextlib.redirect_stdout(io.StringIO()), unclosed_pipes():
-        references = {name: list(captions) for name, captions in truth.items()}
-        return float(Spice().compute_score(references, {name: [text] for name, text in said.items()})[0])
+        return float(Spice().compute_score(truth, said)[0])
 
 
 def score_captions(

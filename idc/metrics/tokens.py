@@ -1,8 +1,8 @@
 """Captions as the field's scorers want them: lower case, without punctuation, words separated by single spaces.
 
 The Penn Treebank tokenizer is a Java program that takes a second to start. It is asked only about what it has not seen:
-sentences with signs in them as a whole, and for sentences that are nothing but English letters and spaces the words one
-by one, because it splits such words without a look at their neighbours (“cannot” is “can not” wherever it stands).
+captions with signs in them as a whole, and captions that are nothing but English letters and spaces word by word,
+because it splits such words without a look at their neighbours (“cannot” is “can not” wherever it stands).
 """
 
 from __future__ import annotations
@@ -16,30 +16,37 @@ from idc.metrics.java import java
 from idc.metrics.memory import Memory
 
 PLAIN = re.compile(r"[A-Za-z ]*")
-seen: Memory[str, str] = Memory(200_000)  # a word, or a sentence with signs -> its tokens
+LINE_END = re.compile(r"[\n\r\v\f\u2028\u2029]")  # what ends a line for the Java program
+seen: Memory[str, str] = Memory(100_000)  # a word or a caption -> its tokens
 
 
-def split(caption: str) -> str:
+def split(captions: Sequence[str]) -> list[str]:
     """Without a tokenizer: lower case, split at white space."""
-    return " ".join(caption.lower().split())
+    return [" ".join(caption.lower().split()) for caption in captions]
 
 
 def penn_treebank(captions: Sequence[str]) -> list[str]:
-    """The tokens of each caption, separated by spaces, as pycocoevalcap's PTBTokenizer gives them."""
-    parts = [caption.split(" ") if PLAIN.fullmatch(caption) else [caption] for caption in captions]
-    new = list(dict.fromkeys(part for row in parts for part in row if part and part not in seen))
-    fresh = dict(zip(new, run(new), strict=True)) if new else {}
-    known = {part: fresh[part] if part in fresh else seen[part] for row in parts for part in row if part}
-    seen.update(fresh.items())
-    return [" ".join(tokens for part in row if part and (tokens := known[part])) for row in parts]
+    """The tokens of each caption, separated by spaces, as pycocoevalcap's PTBTokenizer gives them for this list.
+
+    A line break within a caption counts as a space. Where a caption ends in a period, the beginning of the next one
+    decides whether that belongs to an abbreviation (“plan B.”), so such captions are remembered with the next one.
+    """
+    lines = [LINE_END.sub(" ", caption) for caption in captions]
+    rows = [
+        line.split(" ") if PLAIN.fullmatch(line) else [f"{line}\n{after}" if line.endswith(".") else line]
+        for line, after in zip(lines, [*lines[1:], ""], strict=True)
+    ]
+    tokens = iter(seen.recall([part for row in rows for part in row], run))
+    return [" ".join(filter(None, [next(tokens) for _ in row])) for row in rows]
 
 
 def run(texts: Sequence[str]) -> list[str]:
-    """One run of the Java program."""
+    """The tokens of each text's first line, from one run of the Java program."""
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
     with java(), unclosed_pipes():
-        result = PTBTokenizer().tokenize({n: [{"caption": text}] for n, text in enumerate(texts)})
+        wrapped = {n: [{"caption": line} for line in text.split("\n")] for n, text in enumerate(texts)}
+        result = PTBTokenizer().tokenize(wrapped)
     return [result[n][0] for n in range(len(texts))]
 
 
