@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--size", choices=("small", "full"), default="small")
     parser.add_argument("--released", type=Path, help="a checkout of the released SCORER repository")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases with this in their name")
     parser.add_argument(
         "--check", action="store_true", help="compare with the committed ratios, write nothing"
     )
@@ -66,7 +67,7 @@ def main() -> None:
     options = Options(arguments.released and arguments.released.resolve())
     below: list[str] = []
     for name in arguments.names or BENCHMARKS:
-        result = run(name, arguments.size, options)
+        result = run(name, arguments.size, options, arguments.only)
         if arguments.check:
             below += fallen(name, result["cases"])
         else:

@@ -174,14 +174,16 @@ def commit() -> str:
     return found.stdout.strip()
 
 
-def run(benchmark: str, size: str, options: Options) -> dict[str, Any]:
-    """All cases of a benchmark at a size. Cases whose peer is missing are named and left out."""
+def run(benchmark: str, size: str, options: Options, only: str = "") -> dict[str, Any]:
+    """The cases of a benchmark that have `only` in their names; those whose peer is missing are named and left out."""
     module = import_module(f"benchmarks.{benchmark}")
     equal = module.check(options)
     for line in equal:
         print(f"{benchmark}: equal: {line}", flush=True)
     cases = []
     for case in module.CASES[size]:
+        if only not in case.name:
+            continue
         if case.needs_released and options.released is None:
             print(f"{benchmark}: {case.name}: left out, its peer is the released code (--released PATH)")
             continue

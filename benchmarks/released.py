@@ -98,11 +98,11 @@ class Released(nn.Module):
 VOCABULARY = Vocabulary(("<NULL>", "<UNK>", "<START>", "<END>", *(f"w{i}" for i in range(WORDS - 4))))
 
 
-def new(kernels: str) -> ScorerCBR:
+def new(kernels: str, side: int = 14) -> ScorerCBR:
     """Our system at the paper's size, CBR frozen as in the released script."""
     torch.manual_seed(0)
     config = ScorerCBRConfig(train_cbr=False, kernels=kernels)  # type: ignore[arg-type]
-    return ScorerCBR.build(config, VOCABULARY, (1024, 14, 14), LENGTH)
+    return ScorerCBR.build(config, VOCABULARY, (1024, side, side), LENGTH)
 
 
 def ours(path: Path) -> ScorerCBR:
@@ -125,12 +125,12 @@ def ours(path: Path) -> ScorerCBR:
     return system
 
 
-def random_batch(size: int, seed: int = 0) -> Batch:
+def random_batch(size: int, side: int = 14) -> Batch:
     """Random grids of ResNet-101's shape and random captions; both passes have the same picture before."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
 
     def grids() -> Tensor:
-        return torch.randn(size, 1024, 14, 14, generator=generator).relu()
+        return torch.randn(size, 1024, side, side, generator=generator).relu()
 
     before = grids()
 

@@ -54,11 +54,11 @@ def prepare(variant: str, size: dict[str, Any], options: Options) -> Callable[[]
         assert options.released is not None
         system = Released(options.released)
     else:
-        system = new("plain" if variant == PLAIN else "auto")
+        system = new("plain" if variant == PLAIN else "auto", size.get("side", 14))
     system.train()
     parameters = [p for p in system.trained_parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=2e-4)
-    batch = random_batch(size["batch"])
+    batch = random_batch(size["batch"], size.get("side", 14))
 
     def step() -> None:
         half = torch.autocast("cpu", torch.bfloat16) if variant == HALF else contextlib.nullcontext()

@@ -14,8 +14,7 @@ from torch import Tensor
 class Pairs:
     """B picture pairs as grids, each with one caption.
 
-    before, after: (B, C, H, W) grids, float32 or, from a flat store, float16. words: (B, L) token ids, START … END,
-    padded with 0.
+    before, after: (B, C, H, W) grids. words: (B, L) token ids, START … END, padded with 0.
     image_ids: B names, "000002.png" for a change pair and "000002.png_n" for a no-change pair.
     """
 

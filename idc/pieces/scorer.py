@@ -131,7 +131,6 @@ class Scorer(nn.Module):
                 f"grids of shape {self.shape} (C, H, W) were expected, but {tuple(grid.shape[1:])} came; "
                 "the features belong to another backbone than the model"
             )
-        grid = grid.to(self.project.weight.dtype)  # stores keep half precision
         projected = self.project(with_coordinates(grid))  # (B, D, H, W)
         _, height, width = self.shape
         position = torch.cat(
