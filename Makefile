@@ -7,13 +7,17 @@ UV     := 0.13.8
 # Extra flags for uv, e.g. UV_FLAGS=--torch-backend=cpu for the smaller CPU build of torch on Linux.
 UV_FLAGS ?=
 
-.PHONY: demo test lint bundled clean
+.PHONY: demo test bench lint bundled clean
 
 demo: $(READY)
 	$(PY) -m idc.demo
 
 test: $(READY)
 	$(PY) -m pytest -n 2
+
+# Small sizes against the committed ratios; RELEASED=path of a checkout of the released code adds its comparisons.
+bench: $(READY)
+	$(PY) -m benchmarks --check $(if $(RELEASED),--released $(RELEASED))
 
 lint: $(READY)
 	$(PY) -m ruff check .

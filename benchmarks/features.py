@@ -5,8 +5,8 @@ the cosine does: random residual branches amplify every rounding from block to b
 scaled to a tenth here, the cosine at a quarter is reported, too, and extraction in bf16 looks at the cosine of the real
 weights on the first pictures before it begins.
 
-The released script computes 128 pictures at once (64 here), extract_features.py on a CPU 8. That is a part of the gain, because what
-8 pictures need stays in the cache; the case of 8 pictures, where both do the same, shows what precision and layout give.
+The released script computes 128 pictures at once (64 here), extract_features.py on a CPU 8. That is a part of the gain,
+because what 8 pictures need stays in the cache.
 """
 
 from __future__ import annotations

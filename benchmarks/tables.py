@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
+
+from benchmarks import scaling
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -40,16 +41,55 @@ def facts() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"facts": facts}
+MEASURES = {
+    "cpu_s": "CPU time",
+    "wall_s": "wall time",
+    "transient_mb": "memory it takes",
+    "peak_mb": "peak memory of the process",
+}
+GOALS = ("matching", "train_step", "decode", "evaluation", "grids", "features", "rendering", "cider")
+
+
+def speed() -> str:
+    """Every goal: what, against whom, how many times less was asked and was measured."""
+    lines = ["| | ours | against | measure | times less: asked | measured |", "|---|---|---|---|---|---|"]
+    for name in GOALS:
+        result = read(RESULTS / f"{name}.json")
+        for case in result["full"]["cases"]:
+            what = f"{result['title']}: {case['case'].replace(' against ' + case['peer'], '')}"
+            for measure, asked in case["goals"].items():
+                ratio = case["ratios"][measure]
+                reached = "" if asked is None or ratio >= asked else " (not reached)"
+                wanted = "" if asked is None else f"{asked:.3g}"
+                peer = case["peer"]
+                lines.append(
+                    f"| {result['goal']} | {what} | {peer} | {MEASURES[measure]} | {wanted} | {ratio:.2f}{reached} |"
+                )
+    machine = read(RESULTS / "train_step.json")["full"]["machine"]
+    lines += [
+        "",
+        f"Measured on {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, without a GPU, "
+        f"Python {machine['python']}, torch {machine['versions']['torch']}; loads and commits are in the files.",
+    ]
+    return "\n".join(lines)
+
+
+def growth() -> str:
+    return f"Largest exponents of growth with the batch size: {scaling.told(read(scaling.FILE))}."
+
+
+TABLES = {"facts": facts, "speed": speed, "growth": growth}
 
 
 def fill(text: str) -> str:
     """`text` with every marked table written anew."""
     for name, table in TABLES.items():
-        block = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end of table -->)", re.DOTALL)
-        if not block.search(text):
+        start, end = f"<!-- table: {name} -->\n", "<!-- end of table -->"
+        before, found, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
             raise SystemExit(f"error: README.md has no place for the table “{name}”")
-        text = block.sub(lambda found, table=table: found[1] + table() + "\n" + found[2], text)
+        text = before + start + table() + "\n" + end + after
     return text
 
 
