@@ -54,6 +54,7 @@ def plot(result: dict[str, Any]) -> None:
         right.loglog([p["batch"] * tokens for p in points], [p["transient_mb"] for p in points], **style)
     first = next(p for p in result["points"] if p["tokens"] == 196)
     batches, tokens = [16, 128], [16 * 49, 128 * 196]
+    left.set_ylim(0.2, 200)
     left.loglog(batches, [first["wall_s"] * (b / 16) ** 2 for b in batches], "k:", label="quadratic in B")
     base = first["transient_mb"] / (16 * 196)
     right.loglog(tokens, [base * t for t in tokens], "k:", label="linear in B N")
@@ -62,7 +63,7 @@ def plot(result: dict[str, Any]) -> None:
     left.set_xticks([16, 32, 64, 128], ["16", "32", "64", "128"])
     left.minorticks_off()
     for axes in (left, right):
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower right")
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PLOT, dpi=110, metadata={"Description": fingerprint()})
 
@@ -81,12 +82,18 @@ def main() -> None:
         FILE.write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
     result = json.loads(FILE.read_text(encoding="utf-8"))
     plot(result)
+    print(told(result))
+
+
+def told(result: dict[str, Any]) -> str:
+    """The growth in words."""
+    parts = []
     for tokens in SIDES:
         points = [p for p in result["points"] if p["tokens"] == tokens]
         if len(points) > 1:
-            print(
-                f"N={tokens}: time B^{growth(points, 'wall_s'):.2f}, memory B^{growth(points, 'transient_mb'):.2f}"
-            )
+            time, memory = growth(points, "wall_s"), growth(points, "transient_mb")
+            parts.append(f"N = {tokens}: time B^{time:.2f}, memory B^{memory:.2f}")
+    return "; ".join(parts)
 
 
 if __name__ == "__main__":
