@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import sys
 from collections.abc import Callable
 
@@ -17,8 +16,6 @@ def command(main: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(main)
     def run(*args: object, **kwargs: object) -> None:
-        logging.basicConfig(format="%(message)s")
-        logging.getLogger("idc").setLevel(logging.INFO)
         try:
             main(*args, **kwargs)
         except UserError as error:

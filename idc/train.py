@@ -7,6 +7,7 @@ command with --resume goes on as if nothing had happened.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 
@@ -18,6 +19,8 @@ from idc.training.loop import Interrupted, train
 
 @command
 def main() -> None:
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("idc").setLevel(logging.INFO)  # which kernels were taken, for instance
     parser = argparse.ArgumentParser(
         prog="python -m idc.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
