@@ -72,10 +72,8 @@ def check(options: Options) -> list[str]:
 
 def prepare(variant: str, size: dict[str, Any], options: Options) -> Callable[[], object]:
     sentences = scenes(size["captions"])
-    evaluate: Callable[..., object] = score_captions
-    if variant == "pycocoevalcap":
-        evaluate = theirs
-    if variant != "pycocoevalcap":  # for which every time is the first
+    evaluate = theirs if variant == "pycocoevalcap" else score_captions
+    if variant == "warm":  # for the peer every time is the first
         evaluate(*corpus(sentences, 0, 0.0))
     turn = 0
 

@@ -146,6 +146,7 @@ def compare(benchmark: str, case: Case, options: Options) -> dict[str, Any]:
         },
         "ratios": {name: round(value, 3) for name, value in ratios.items()},
         "goals": case.goals,
+        "commit": commit(),  # cases of one file may be of different days
         "load": [round(value, 2) for value in os.getloadavg()],
     }
 
