@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -34,3 +35,20 @@ class LayerCache:
         """Let caption r go on from what caption rows[r] of the same picture has said."""
         for words in (self.word_key, self.word_value):
             words[:, :, : self.length] = words[rows, :, : self.length]
+
+
+@dataclass
+class Replay:
+    """All the words so far, and the picture each caption is about: for layers that remember nothing themselves."""
+
+    picture: Float[Tensor, "R N D"]
+    words: list[Int[Tensor, "R"]] = field(default_factory=list)
+
+    def append(self, word: Int[Tensor, "R"]) -> Int[Tensor, "R L"]:
+        """Remember one more word. Returns all words so far."""
+        self.words.append(word)
+        return torch.stack(self.words, dim=1)
+
+    def select(self, rows: Int[Tensor, "R"]) -> None:
+        """Let caption r go on from what caption rows[r] of the same picture has said."""
+        self.words = [word[rows] for word in self.words]

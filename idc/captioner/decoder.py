@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from idc.captioner.cache import LayerCache
-from idc.pieces.attention import CrossAttention, SelfAttention, causal_mask
-from idc.pieces.positions import sinusoidal_encoding
+from idc.captioner.cache import LayerCache, Replay
+from idc.pieces.attention import causal_mask
+from idc.pieces.chosen import pieces
 
 
 class DecoderLayer(nn.Module):
@@ -25,9 +25,9 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, dim: int, heads: int, dropout: float):
         super().__init__()
-        self.self_attention = SelfAttention(dim, heads, dropout)
+        self.self_attention = pieces.SelfAttention(dim, heads, dropout)
         self.self_norm = nn.LayerNorm(dim, eps=1e-6)
-        self.cross_attention = CrossAttention(dim, heads, dropout)
+        self.cross_attention = pieces.CrossAttention(dim, heads, dropout)
         self.cross_norm = nn.LayerNorm(dim, eps=1e-6)
         self.hidden = nn.Linear(dim, dim)
         self.output = nn.Linear(dim, dim)
@@ -43,10 +43,11 @@ class DecoderLayer(nn.Module):
         x: Float[Tensor, "B L D"],
         picture: Float[Tensor, "B N D"],
         mask: Bool[Tensor, "B 1 L L"],
-    ) -> Float[Tensor, "B L D"]:
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B H L N"] | None]:
+        """What the layer makes of the words, and where each looked in the picture."""
         x = self.self_norm(x + self.self_attention(x, mask))
-        context, _ = self.cross_attention(x, picture)
-        return self.think(self.cross_norm(x + context))
+        context, weights = self.cross_attention(x, picture)
+        return self.think(self.cross_norm(x + context)), weights
 
     def remember(self, picture: Float[Tensor, "P N D"], captions: int, words: int) -> LayerCache:
         """A cache that knows the pictures, with room for words of some captions of each."""
@@ -96,10 +97,12 @@ class Decoder(nn.Module):
         super().__init__()
         self.max_words = max_words
         self.embed = nn.Embedding(vocabulary, word_dim, padding_idx=0)
-        self.register_buffer("position", sinusoidal_encoding(max_words, word_dim), persistent=False)
+        self.register_buffer("position", pieces.sinusoidal_encoding(max_words, word_dim), persistent=False)
         self.widen = nn.Linear(word_dim, dim)
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
+        # Another attention than the library's knows no cache: then every word is said from the beginning.
+        self.caches = not pieces.own.keys() & {"SelfAttention", "CrossAttention"}
         self.layers: Sequence[DecoderLayer] = nn.ModuleList(  # type: ignore[assignment]
             DecoderLayer(dim, heads, dropout) for _ in range(layers)
         )
@@ -124,19 +127,34 @@ class Decoder(nn.Module):
         mask = seen | torch.eye(words.shape[1], dtype=torch.bool, device=words.device)
         x = self.enter(words)
         for layer in self.layers:
-            x = layer(x, picture, mask)
+            x, _ = layer(x, picture, mask)
         return x, self.logits(x)
 
-    def remember(self, picture: Float[Tensor, "P N D"], captions: int = 1) -> list[LayerCache]:
+    def remember(self, picture: Float[Tensor, "P N D"], captions: int = 1) -> Sequence[LayerCache | Replay]:
         """Fresh caches, one per layer, for some captions of each picture."""
+        if not self.caches:
+            return [Replay(picture.repeat_interleave(captions, dim=0))]
         return [layer.remember(picture, captions, self.max_words) for layer in self.layers]
 
     def step(
-        self, word: Int[Tensor, "R"], position: int, caches: list[LayerCache]
+        self, word: Int[Tensor, "R"], position: int, caches: Sequence[LayerCache | Replay]
     ) -> tuple[Float[Tensor, "R V"], Float[Tensor, "R N"]]:
         """Logits of the word after `word`, and where the last layer looked, averaged over heads."""
+        if isinstance(caches[0], Replay):
+            return self.step_again(caches[0].append(word), caches[0].picture)
         x = self.enter(word[:, None], position)
         weights = x
         for layer, cache in zip(self.layers, caches, strict=True):
+            assert isinstance(cache, LayerCache)
             x, weights = layer.step(x, cache)
         return self.logits(x)[:, 0], weights.mean(1)
+
+    def step_again(
+        self, words: Int[Tensor, "R L"], picture: Float[Tensor, "R N D"]
+    ) -> tuple[Float[Tensor, "R V"], Float[Tensor, "R N"]]:
+        """`step` without a cache, from all the words so far."""
+        x, weights = self.enter(words), None
+        for layer in self.layers:
+            x, weights = layer(x, picture, causal_mask(words.shape[1], words.device)[None, None])
+        assert weights is not None
+        return self.logits(x[:, -1]), weights[:, :, -1].mean(1)

@@ -20,6 +20,7 @@ from torch import Tensor
 from idc.kernels.attention import lean_attention
 from idc.kernels.matching import tiled_matching
 from idc.pieces.attention import attend
+from idc.pieces.chosen import pieces
 from idc.pieces.matching import Matching, multi_head_token_matching
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ def chosen(kernels: str, device: torch.device) -> str:
 def choose_matching(kernels: str, heads: int, mode: str) -> Matching:
     """The matching that `kernels` names. Raises ValueError for an unknown name."""
     check(kernels)
+    if pieces.own.keys() & {"token_matching", "multi_head_token_matching"}:
+        log.info("matching: yours")
+        return partial(pieces.multi_head_token_matching, heads=heads, mode=mode, match=pieces.token_matching)
 
     def matching(query: Tensor, key: Tensor) -> Tensor:
         name = chosen(kernels, query.device)
@@ -59,6 +63,9 @@ def choose_matching(kernels: str, heads: int, mode: str) -> Matching:
 def choose_attend(kernels: str) -> Any:
     """The attention that `kernels` names. Raises ValueError for an unknown name."""
     check(kernels)
+    if "attention" in pieces.own:
+        log.info("attention: yours")
+        return partial(attend, attention=pieces.attention)
     return attend if kernels == "plain" else partial(attend_fast, kernels)
 
 

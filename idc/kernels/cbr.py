@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from idc.pieces.cbr import CrossModalBackwardReasoning
-from idc.pieces.infonce import info_nce
+from idc.pieces.chosen import pieces
 
 
 def share_of_picture(
@@ -35,7 +35,8 @@ def folded_reasoning(
 ) -> Float[Tensor, ""]:
     """`cbr(before, words, word_mask, after)` with `share = share_of_picture(cbr, before)`."""
     _, of_sentence = cbr.merge.weight.chunk(2, dim=1)
-    told = F.linear(cbr.sentence(words, word_mask), of_sentence, cbr.merge.bias)
+    sentence = pieces.sentence_vector(words, word_mask, cbr.sentence_mean)
+    told = F.linear(sentence, of_sentence, cbr.merge.bias)
     qkv = share + F.linear(told, cbr.qkv.weight)[:, None]
     query, key, value = (part.unflatten(-1, (cbr.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
     context, _ = cbr.attend(query, key, value)
@@ -43,4 +44,4 @@ def folded_reasoning(
     bias = F.linear(cbr.imagine.bias, cbr.query.weight, cbr.query.bias)
     asked = F.linear(context.transpose(1, 2).flatten(2), imagine @ cbr.out.weight, bias)
     similarity = cbr.logit_scale.exp() * cbr.matching(asked, cbr.key(after))
-    return (info_nce(similarity) + info_nce(similarity.T)) / 2
+    return (pieces.info_nce(similarity) + pieces.info_nce(similarity.T)) / 2

@@ -42,6 +42,7 @@ def attend(
     value: Float[Tensor, "B H Lk dv"],
     mask: Mask | None = None,
     dropout: float = 0.0,
+    attention: Callable[..., tuple[Tensor, Tensor]] = attention,
 ) -> tuple[Float[Tensor, "B H Lq dv"], Float[Tensor, "B H Lq Lk"] | None]:
     """Attention where a share `dropout` of the weights is set to zero and the others are scaled up.
 
@@ -54,6 +55,19 @@ def attend(
 
 
 Attend = Callable[..., tuple[Tensor, Tensor | None]]  # what `attend` is
+
+
+def split_heads(x: Float[Tensor, "B L D"], heads: int) -> Float[Tensor, "B H L d"]:
+    """Cut the width of every token into H parts: head h gets the entries h d … (h + 1) d - 1, with d = D / H.
+
+    Raises RuntimeError when heads does not divide the width.
+    """
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Float[Tensor, "B H L d"]) -> Float[Tensor, "B L D"]:
+    """Put the heads of every token side by side again: the inverse of `split_heads`."""
+    return x.transpose(1, 2).flatten(2)
 
 
 class MultiHeadAttention(nn.Module):
@@ -78,7 +92,7 @@ class MultiHeadAttention(nn.Module):
         self.dropout = float(dropout)
 
     def split(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B H L d"]:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return split_heads(x, self.heads)
 
     def project(self, x: Float[Tensor, "B L D"]) -> Projected:
         """What the tokens ask, what they are asked by, and what they tell."""
@@ -104,7 +118,7 @@ class MultiHeadAttention(nn.Module):
         """Attention with weights dropped in training, heads joined again."""
         dropout = self.dropout if self.training else 0.0
         context, weights = self.attend(query, key, value, mask, dropout)
-        return context.transpose(1, 2).flatten(2), weights
+        return join_heads(context), weights
 
 
 class SelfAttention(MultiHeadAttention):

@@ -1,4 +1,4 @@
-"""Where a word stands: sinusoidal position encodings."""
+"""Where a word or a cell of a picture stands."""
 
 from __future__ import annotations
 
@@ -27,3 +27,16 @@ def sinusoidal_encoding(length: int, dim: int) -> Float[Tensor, "length dim"]:
     frequency = torch.exp(-math.log(10000.0) * torch.arange(0, dim, 2, dtype=torch.float64) / dim)
     angle = position * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).float()
+
+
+def grid_encoding(column: Float[Tensor, "W d"], row: Float[Tensor, "H d"]) -> Float[Tensor, "H W D"]:
+    """A vector for every cell of a grid: the vector of its column, then the vector of its row.
+
+    E[y, x] = [column[x] ; row[y]]
+
+    column: a vector for each of the W columns. row: for each of the H rows. Both are d wide; D = 2 d.
+
+    Tu et al. 2023: learned position embeddings of the two axes.
+    """
+    height, width = len(row), len(column)
+    return torch.cat([column.expand(height, -1, -1), row[:, None].expand(-1, width, -1)], dim=-1)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from idc.pieces.attention import CrossAttention, Projected
+from idc.pieces.chosen import pieces
 from idc.pieces.matching import Matching, token_matching
 
 
@@ -82,6 +84,23 @@ class Difference:
     similarity_a2b: Float[Tensor, "Q Q"] | None
 
 
+def difference_tokens(
+    before: Float[Tensor, "B N D"],
+    after: Float[Tensor, "B N D"],
+    weight: Float[Tensor, "D D2"],
+    bias: Float[Tensor, "D"],
+) -> Float[Tensor, "B N D"]:
+    """What a cell of both rebuilt pictures tells about the change.
+
+    difference = ReLU(W [before ; after] + b)
+
+    weight: W, (D, 2 D). bias: b, (D).
+
+    Tu et al. 2023, difference representation.
+    """
+    return F.linear(torch.cat([before, after], dim=-1), weight, bias).relu()
+
+
 def with_coordinates(grid: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H W"]:
     """The grid with two more channels, x then y, each 2 i / size - 1."""
     batch, _, height, width = grid.shape
@@ -119,7 +138,7 @@ class Scorer(nn.Module):
         self.column = nn.Embedding(width, dim // 2)
         self.row = nn.Embedding(height, dim // 2)
         self.layers: Sequence[CrossViewLayer] = nn.ModuleList(  # type: ignore[assignment]
-            CrossViewLayer(dim, heads, dropout, matching) for _ in range(layers)
+            pieces.CrossViewLayer(dim, heads, dropout, matching) for _ in range(layers)
         )
         self.difference = nn.Linear(2 * dim, dim)
         self.dropout = nn.Dropout(dropout)
@@ -132,14 +151,7 @@ class Scorer(nn.Module):
                 "the features belong to another backbone than the model"
             )
         projected = self.project(with_coordinates(grid))  # (B, D, H, W)
-        _, height, width = self.shape
-        position = torch.cat(
-            [
-                self.column.weight.expand(height, -1, -1),
-                self.row.weight[:, None].expand(-1, width, -1),
-            ],
-            dim=-1,
-        )  # (H, W, D)
+        position = pieces.grid_encoding(self.column.weight, self.row.weight)  # (H, W, D)
         return projected.permute(0, 2, 3, 1).add(position).flatten(1, 2)
 
     def forward(
@@ -164,9 +176,11 @@ class Scorer(nn.Module):
         before, after = first, second
         similarity_b2a = similarity_a2b = None
         for number, layer in enumerate(self.layers, start=1):
-            view = layer(before, after, match and number == len(self.layers), projected)
+            last = number == len(self.layers)
+            known = () if projected is None else (projected,)
+            view = layer(before, after, match and last, *known)
             projected = None
             before, after = view.before, view.after
             similarity_b2a, similarity_a2b = view.similarity_b2a, view.similarity_a2b
-        tokens = self.dropout(self.difference(torch.cat([before, after], dim=-1))).relu()
-        return Difference(tokens, first, second, similarity_b2a, similarity_a2b)
+        tokens = pieces.difference_tokens(before, after, self.difference.weight, self.difference.bias)
+        return Difference(self.dropout(tokens), first, second, similarity_b2a, similarity_a2b)

@@ -33,8 +33,8 @@ from idc.kernels import Kernels, choose_attend, choose_matching
 from idc.kernels.cbr import folded_reasoning, share_of_picture
 from idc.pieces.attention import MultiHeadAttention, Projected
 from idc.pieces.cbr import CrossModalBackwardReasoning
-from idc.pieces.infonce import info_nce
-from idc.pieces.scorer import Scorer
+from idc.pieces.chosen import pieces
+from idc.pieces.scorer import CrossViewLayer, Scorer
 from idc.systems.negatives import across_processes, global_mean
 from idc.systems.system import System
 
@@ -67,10 +67,10 @@ class ScorerCBRConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Before:
-    """The picture before: its tokens, the first layer's projections of them, and CBR's (None if not folded)."""
+    """The picture before: its tokens, the first layer's projections of them, and CBR's; None for what is not shared."""
 
     tokens: Float[Tensor, "B N D"]
-    projected: Projected
+    projected: Projected | None
     share: Float[Tensor, "B N D3"] | None
 
 
@@ -111,7 +111,7 @@ class ScorerCBR(System):
             config.dropout,
         )
         self.cbr = (
-            CrossModalBackwardReasoning(config.dim, config.heads, config.sentence_mean, matching)
+            pieces.CrossModalBackwardReasoning(config.dim, config.heads, config.sentence_mean, matching)
             if config.cbr
             else None
         )
@@ -149,8 +149,13 @@ class ScorerCBR(System):
     def before(self, grid: Float[Tensor, "B C H W"]) -> Before:
         """What both passes need of the picture before."""
         tokens = self.encoder.tokens(grid)
-        share = share_of_picture(self.cbr, tokens) if self.folds and self.cbr is not None else None
-        return Before(tokens, self.encoder.layers[0].attention.project(tokens), share)
+        layer = self.encoder.layers[0]
+        shares = self.config.kernels != "plain" and type(layer) is CrossViewLayer
+        return Before(
+            tokens,
+            layer.attention.project(tokens) if shares else None,
+            share_of_picture(self.cbr, tokens) if self.folds and self.cbr is not None else None,
+        )
 
     def pass_losses(self, pairs: Pairs, before: Before | None = None) -> dict[str, Tensor]:
         """The loss parts of one pass, over change pairs or over no-change pairs."""
@@ -162,7 +167,7 @@ class ScorerCBR(System):
         total = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=0, reduction="sum")
         parts = {"caption": global_mean(total, (target != 0).sum())}
         if difference.similarity_b2a is not None and difference.similarity_a2b is not None:
-            both = info_nce(difference.similarity_b2a) + info_nce(difference.similarity_a2b)
+            both = pieces.info_nce(difference.similarity_b2a) + pieces.info_nce(difference.similarity_a2b)
             parts["cross_view"] = both / 2
         if self.cbr is not None:
             reason = partial(self.cbr, before.tokens)

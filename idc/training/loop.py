@@ -34,6 +34,7 @@ from idc.data.grids import open_grids
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.files import disk_is_full
+from idc.pieces.chosen import pieces
 from idc.systems import system_class
 from idc.systems.system import System
 from idc.training.checkpoint import (
@@ -384,7 +385,7 @@ class Training:
                 f"the system gives the losses {', '.join(sorted(unweighted))}, for which loss_weights has no number; "
                 "its class must list them in loss_weights."
             )
-        loss = torch.stack([weights[name] * part for name, part in parts.items() if weights[name]]).sum()
+        loss = pieces.joint_loss(parts, weights)
         seen = torch.stack(
             [*(part.detach().float() for part in parts.values()), loss.new_tensor(float(stop))]
         )

@@ -19,6 +19,7 @@ from idc.pieces import (
     attention,
     info_nce,
     multi_head_token_matching,
+    sentence_vector,
     sinusoidal_encoding,
     token_matching,
 )
@@ -257,8 +258,8 @@ def cbr(mean: str = "length") -> CrossModalBackwardReasoning:
 
 def test_the_sentence_mean_divides_by_length_or_by_words() -> None:
     words, mask = random(2, 4, 8), torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
-    assert torch.allclose(cbr().sentence(words, mask)[0], words[0, :2].sum(0) / 4)
-    assert torch.allclose(cbr("words").sentence(words, mask)[0], words[0, :2].mean(0))
+    assert torch.allclose(sentence_vector(words, mask)[0], words[0, :2].sum(0) / 4)
+    assert torch.allclose(sentence_vector(words, mask, "words")[0], words[0, :2].mean(0))
 
 
 def test_cbr_does_not_see_padding_and_has_gradient_everywhere() -> None:
