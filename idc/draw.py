@@ -110,6 +110,7 @@ def matrix(
         colours = {"cmap": "RdBu_r", "vmin": middle - reach, "vmax": middle + reach}
     drawn = axis.imshow(cells, interpolation="nearest", aspect="auto", **colours)
     axis.set(title=title, xlabel=x, ylabel=y)
+    axis.locator_params(integer=True)
     axis.figure.colorbar(drawn, ax=axis, shrink=0.85)
     if numbers:
         for (down, along), value in np.ndenumerate(cells):

@@ -1,0 +1,369 @@
+"""An exercise: what it asks, what is recorded of right and wrong answers, and how an answer is judged.
+
+The judge knows no solution. It knows what the right piece answered to recorded calls, what each known wrong piece
+answered to the same calls, and properties that a right piece has on any input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autograder.checks.records import Record, load_records
+from autograder.student import Answer, Call, Failure, Student
+
+# relative and absolute tolerance by type: results of different orders of summation differ by less
+TOLERANCE = {torch.float32: (2e-4, 2e-5), torch.float64: (1e-7, 1e-9)}
+STEP = 1e-5  # of the finite differences, in float64
+SLOPE_TOLERANCE = 1e-4
+
+
+class Status(Enum):
+    RIGHT = "right"
+    NOT_ATTEMPTED = "not attempted"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Idea:
+    """An idea that can be missed: its name, what to think about, and the heading in the notebook to read again."""
+
+    name: str
+    text: str
+    read: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge says. idea: the key of the idea that was missed, where it is known. check: what was not passed."""
+
+    status: Status
+    message: str
+    check: str = ""
+    idea: str = ""
+
+
+class Stopped(Exception):
+    """Student code raised an exception where it should have answered."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Asking:
+    """A student who is asked; an exception of theirs ends the asking."""
+
+    def __init__(self, student: Student):
+        self.student = student
+
+    def answer(self, call: Call) -> Answer:
+        answer = self.student(call)
+        if answer.failure is not None:
+            raise Stopped(answer.failure)
+        return answer
+
+    def __call__(self, call: Call, place: int = 0) -> Tensor:
+        """The first output, or that at `place`; an empty tensor when there is none."""
+        outputs = list(self.answer(call).outputs.values())
+        return outputs[place] if place < len(outputs) else torch.empty(0)
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that is true of every right answer. idea: what was missed when it is not."""
+
+    name: str
+    idea: str
+    holds: Callable[[Asking], bool]
+
+
+# What can be missed in every exercise.
+COMMON = {
+    "no-gradient": Idea(
+        "the gradient is cut off",
+        "Your result has the right value, but learning needs more: the way back from the result to {where}. "
+        "`.detach()`, `.item()`, `.data`, `torch.no_grad()`, a detour through NumPy or a new `torch.tensor(...)` all cut "
+        "it. Stay with torch operations from the argument to the result.",
+    ),
+    "wrong-gradient": Idea(
+        "the gradient is not that of the value",
+        "The value is right, but the gradient with respect to {where} is not the slope of that value. Something on the "
+        "way counts for the value and not for the gradient, or twice.",
+    ),
+    "changes-input": Idea(
+        "the argument is overwritten",
+        "Your code writes into the tensor it was given (argument {where}). Whoever called still needs it. Operations "
+        "whose names end in _ and assignments to parts, such as `x[mask] = 0`, work in place: make a new tensor.",
+    ),
+    "dtype": Idea(
+        "the type of the numbers changes",
+        "Given float64, the result should be float64 too. A tensor made inside (torch.zeros, torch.arange …) takes "
+        "float32 unless you pass `dtype=x.dtype`.",
+    ),
+    "not-finite": Idea(
+        "numbers run over",
+        "The result holds inf or nan where it should be an ordinary number. Look for exp of something large, a division "
+        "by zero, or inf minus inf.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One graded hole.
+
+    id: "ps1.1". piece: the name of what is written. points: in the gradebook. minutes, difficulty, importance (1–5):
+    what to expect. needs: exercises it builds on. hints: from gentle to nearly there. explanation: shown once it is
+    right. ideas: what can be missed. cases: the calls that are recorded, from a random generator. properties: in the
+    order in which they are asked. outputs: names of the results, where there are several. any_dtype: the result may
+    have another floating type than the arguments.
+    """
+
+    id: str
+    title: str
+    piece: str
+    points: int
+    minutes: int
+    difficulty: int
+    importance: int
+    hints: tuple[str, str, str]
+    explanation: str
+    cases: Callable[[np.random.Generator], list[Call]]
+    ideas: Mapping[str, Idea]
+    properties: tuple[Property, ...] = ()
+    needs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("",)
+    any_dtype: bool = False
+    tolerance: tuple[float, float] | None = None
+
+    @property
+    def set(self) -> str:
+        """The problem set: "ps1"."""
+        return self.id.split(".")[0]
+
+    def idea(self, key: str) -> Idea:
+        return self.ideas.get(key) or COMMON[key]
+
+    def records(self) -> list[Record]:
+        """The recorded calls with the answers of the right piece and of the known wrong ones."""
+        return load_records(self.id)
+
+    def judge(self, student: Student) -> Verdict:
+        """Whether the student's piece is right and, if not, what was missed."""
+        asking = Asking(student)
+        try:
+            return self.verdict(asking)
+        except Stopped as stopped:
+            return self.stopped(stopped.failure)
+
+    def verdict(self, asking: Asking) -> Verdict:
+        records = self.records()
+        answers = [asking.answer(record.call) for record in records]
+        if not all(self.same(answer, record.right) for answer, record in zip(answers, records, strict=True)):
+            return self.diagnosis(asking, answers, records)
+        for answer in answers:
+            if answer.changed:
+                return self.missed("changes-input", "input untouched", where=str(answer.changed[0] + 1))
+        for each in self.properties:
+            if not each.holds(asking):
+                return self.missed(each.idea, each.name)
+        wrong_slope = self.slopes(asking, [record.call for record in records])
+        return wrong_slope or Verdict(Status.RIGHT, f"{self.id} {self.title}: right.")
+
+    def same(self, answer: Answer, right: Answer) -> bool:
+        """Whether two answers agree, up to the order of summation."""
+        got, expected = self.arranged(answer), dict(right.outputs)
+        return got.keys() == expected.keys() and all(
+            close(got[name], expected[name], self.tolerance, self.any_dtype) for name in expected
+        )
+
+    def arranged(self, answer: Answer) -> dict[str, Tensor]:
+        """The outputs under the names of this exercise: by name, or else in their order."""
+        outputs = dict(answer.outputs)
+        if outputs.keys() & set(self.outputs):
+            return {name: tensor for name, tensor in outputs.items() if name in self.outputs}
+        return dict(zip(self.outputs, outputs.values(), strict=False))
+
+    def diagnosis(self, asking: Asking, answers: list[Answer], records: list[Record]) -> Verdict:
+        """What a wrong answer looks like: a known mistake, a wrong form, a broken property, or just another value."""
+        pairs = list(zip(answers, records, strict=True))
+        for key in records[0].wrong:
+            if all(self.same(answer, record.wrong[key]) for answer, record in pairs):
+                return self.missed(key, "values")
+        for answer, record in pairs:
+            if complaint := self.form(answer, record.right):
+                return self.wrong(complaint, "form")
+        if not self.any_dtype and any(self.other_type(answer, record.right) for answer, record in pairs):
+            return self.missed("dtype", "form")
+        for each in self.properties:
+            if not each.holds(asking):
+                return self.missed(each.idea, each.name)
+        if any(not torch.isfinite(tensor).all() for answer in answers for tensor in answer.outputs.values()):
+            return self.missed("not-finite", "values")
+        off = next(record.call for answer, record in pairs if not self.same(answer, record.right))
+        return self.wrong(
+            f"The result has the right shape, but other values than it should have, for instance for {shapes(off)}. It is "
+            "none of the mistakes that are known here. Take a tiny input, two by two, work it out by hand and compare "
+            "step by step; hint() helps to begin.",
+            "values",
+        )
+
+    def form(self, answer: Answer, right: Answer) -> str:
+        """What is wrong with the shape of a result, "" if nothing is."""
+        got, expected = self.arranged(answer), right.outputs
+        if missing := [name for name in expected if name not in got]:
+            names = ", ".join(name or "a tensor" for name in missing)
+            return f"Your code gives back {answer.kind}; expected was {self.wanted()}. Missing: {names}."
+        for name, tensor in expected.items():
+            if got[name].shape != tensor.shape:
+                which = f"`{name}`" if name and not name.isdigit() else "the result"
+                if name.isdigit():
+                    which = f"value number {int(name) + 1} of the result"
+                return (
+                    f"The shape of {which} is {tuple(got[name].shape)}; expected was {tuple(tensor.shape)}. Write the "
+                    "shape beside every line of your code: where does it leave the path?"
+                )
+        return ""
+
+    def other_type(self, answer: Answer, right: Answer) -> bool:
+        got = self.arranged(answer)
+        return any(got[name].dtype != tensor.dtype for name, tensor in right.outputs.items() if name in got)
+
+    def wanted(self) -> str:
+        if self.outputs == ("",):
+            return "a tensor"
+        return ", ".join(name if not name.isdigit() else f"value {int(name) + 1}" for name in self.outputs)
+
+    def slopes(self, asking: Asking, calls: Iterable[Call]) -> Verdict | None:
+        """Compare gradients with finite differences of the student's own values, in float64."""
+        for call in calls:
+            if call.want is None:
+                continue
+            gradients = asking.answer(call).gradients
+            for where, found in gradients.items():
+                slope, direction = self.slope(asking, call, where)
+                if found is None:
+                    if abs(slope) > 1e-7:
+                        return self.missed("no-gradient", "gradient", where=place(where))
+                    continue
+                predicted = float((found * direction).sum())
+                if abs(predicted - slope) > SLOPE_TOLERANCE * max(1.0, abs(slope)):
+                    cut = not bool(found.any())
+                    key = "no-gradient" if cut else "wrong-gradient"
+                    return self.missed(key, "gradient", where=place(where))
+        return None
+
+    def slope(self, asking: Asking, call: Call, where: str) -> tuple[float, Tensor]:
+        """How the weighed outputs change along a random direction of one argument or parameter."""
+        rng = np.random.default_rng(abs(hash_of(where)))
+        value = at(call, where)
+        direction = torch.from_numpy(rng.standard_normal(tuple(value.shape))).to(value.dtype)
+        sums = []
+        for sign in (1, -1):
+            moved = put(call, where, value + sign * STEP * direction)
+            outputs = asking.answer(moved).outputs.values()
+            sums.append(float(sum((o * w).sum() for o, w in zip(outputs, call.want or (), strict=False))))
+        return (sums[0] - sums[1]) / (2 * STEP), direction
+
+    def stopped(self, failure: Failure) -> Verdict:
+        """A verdict on code that raised an exception."""
+        if failure.kind == "Missing":
+            return Verdict(Status.NOT_ATTEMPTED, f"{self.id}: {failure.message} yet.", "attempted")
+        if failure.kind == "NotImplementedError":
+            other = f" It stops here: {failure.message}" if failure.message else ""
+            return Verdict(
+                Status.NOT_ATTEMPTED,
+                f"{self.id} is not attempted yet: `{self.piece}` still raises NotImplementedError.{other} "
+                f'hint("{self.id}") gives a first push.',
+                "attempted",
+            )
+        line = f" Your line: `{failure.line}`." if failure.line else ""
+        return self.wrong(f"Your code stopped with {failure.kind}: {failure.message}.{line}", "runs")
+
+    def missed(self, key: str, check: str, **words: str) -> Verdict:
+        idea = self.idea(key)
+        read = f" Read “{idea.read}” again." if idea.read else ""
+        text = idea.text.format(**words) if words else idea.text
+        return self.wrong(f"It looks like this: {idea.name}. {text}{read}", check, key)
+
+    def wrong(self, message: str, check: str, idea: str = "") -> Verdict:
+        return Verdict(Status.WRONG, f"{self.id} {self.title}: not yet. {message}", check, idea)
+
+
+def close(got: Tensor, expected: Tensor, tolerance: tuple[float, float] | None, any_dtype: bool) -> bool:
+    """Whether two tensors are equal up to rounding."""
+    if got.shape != expected.shape or (got.dtype != expected.dtype and not any_dtype):
+        return False
+    if not got.is_floating_point():
+        return bool(torch.equal(got, expected))
+    relative, absolute = tolerance or TOLERANCE.get(expected.dtype, TOLERANCE[torch.float32])
+    return bool(torch.allclose(got.to(expected.dtype), expected, relative, absolute, equal_nan=True))
+
+
+def place(where: str) -> str:
+    """An argument's number or a parameter's name in words."""
+    first = where.split(".")[0]
+    return f"argument {int(first) + 1}" if first.isdigit() else f"`{where}`"
+
+
+def hash_of(text: str) -> int:
+    """A number that is the same in every process."""
+    return int.from_bytes(text.encode(), "little") % 2**32
+
+
+def at(call: Call, where: str) -> Tensor:
+    """The tensor of a call that a gradient's name stands for."""
+    first, _, rest = where.partition(".")
+    if not first.isdigit():
+        return call.weights[where]
+    value = call.arguments[int(first)]
+    return value[rest] if rest else value
+
+
+def put(call: Call, where: str, value: Tensor) -> Call:
+    """The call with that tensor replaced, asking for values only."""
+    first, _, rest = where.partition(".")
+    arguments, weights = list(call.arguments), dict(call.weights)
+    if not first.isdigit():
+        weights[where] = value
+    elif rest:
+        arguments[int(first)] = arguments[int(first)] | {rest: value}
+    else:
+        arguments[int(first)] = value
+    return changed(call, arguments=tuple(arguments), weights=weights, want=None)
+
+
+def changed(call: Call, **fields: Any) -> Call:
+    from dataclasses import replace
+
+    return replace(call, **fields)
+
+
+def shapes(call: Call) -> str:
+    """The arguments of a call, by their shapes."""
+    words = [
+        f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        for value in call.arguments
+        if value is not None and not isinstance(value, dict)
+    ]
+    return ", ".join(words) or "the given parts"
+
+
+@dataclass(frozen=True)
+class Bank:
+    """What proves an exercise; never part of what students get.
+
+    right: the reference. wrong: by the key of the idea that each misses. honest: other right ways to write it. Each is
+    the piece's object.
+    """
+
+    right: Any
+    wrong: Mapping[str, Any] = field(default_factory=dict)
+    honest: Mapping[str, Any] = field(default_factory=dict)

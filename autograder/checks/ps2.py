@@ -1,0 +1,3 @@
+"""Problem set 2."""
+
+EXERCISES: tuple = ()

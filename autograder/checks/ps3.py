@@ -1,0 +1,3 @@
+"""Problem set 3."""
+
+EXERCISES: tuple = ()

@@ -1,0 +1,3 @@
+"""Problem set 4."""
+
+EXERCISES: tuple = ()

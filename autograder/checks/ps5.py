@@ -1,0 +1,3 @@
+"""Problem set 5."""
+
+EXERCISES: tuple = ()
