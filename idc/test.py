@@ -14,6 +14,7 @@ from idc.captioner.search import METHODS, Search
 from idc.config import load_config
 from idc.errors import UserError, command
 from idc.files import atomic_write
+from idc.own import add_arguments, adopt
 from idc.training.checkpoint import find_snapshot, first_lines, load_system, read_facts
 from idc.training.loop import open_split
 from idc.training.validate import caption_split
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--beams", type=int, default=5, help="of --search beam")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, …")
     parser.add_argument("--out", type=Path, help="folder of the result files")
+    add_arguments(parser)
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="settings, e.g. data.root=data/other"
     )
@@ -98,6 +100,7 @@ def main() -> None:
         raise UserError(
             f"{arguments.run} is no run: it has no config.yaml. `python -m idc.train` writes runs."
         )
+    adopt(arguments.pieces, arguments.unchecked)
     out = test(
         arguments.cfg or arguments.run / "config.yaml",
         arguments.overrides,

@@ -1,7 +1,8 @@
 """python -m idc.train --cfg configs/scorer_cbr/laptop.yaml [dotted.key=value …] [--resume | --overwrite]
 
 Trains a system and writes runs/<exp_name>: metrics.jsonl, snapshots, best.json. Interrupted or killed, the same
-command with --resume goes on as if nothing had happened.
+command with --resume goes on as if nothing had happened. With --pieces FOLDER it trains with your own code: the pieces
+that notebooks or .py files there define take the place of the library's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import sys
 
 from idc.config import load_config
-from idc.errors import command
+from idc.errors import UserError, command
+from idc.own import add_arguments, adopt, slowdown
 from idc.training.checkpoint import read_best
 from idc.training.loop import Interrupted, train
 
@@ -37,6 +39,7 @@ def main() -> None:
         choices=("tensorboard", "visdom"),
         help="one more place for curves",
     )
+    add_arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, e.g. optim.lr=0.001")
     arguments = parser.parse_intermixed_args()
     overrides = list(arguments.overrides)
@@ -44,8 +47,13 @@ def main() -> None:
     if arguments.logger:
         names = dict.fromkeys((*config.logger, *arguments.logger))
         config = load_config(arguments.cfg, [*overrides, f"logger=[{','.join(names)}]"])
+    sources = adopt(arguments.pieces, arguments.unchecked)
     try:
-        run = train(config, resume=arguments.resume, overwrite=arguments.overwrite)
+        if sources and (times := slowdown(config)):
+            print(f"a step with your pieces takes {times:.1f} times the CPU time of one with the library's fast ones")
+        run = train(config, resume=arguments.resume, overwrite=arguments.overwrite, sources=sources)
+    except NotImplementedError as error:
+        raise UserError(str(error) or "a piece raises NotImplementedError; write it first.") from error
     except Interrupted:
         print(f"stopped; the same command with --resume continues {config.run_folder}", file=sys.stderr)
         raise SystemExit(130) from None

@@ -8,6 +8,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
@@ -15,7 +16,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from idc.data.clevr_change import ClevrChange, read_labels
 from idc.data.grids import open_grids
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
-from idc.files import disk_is_full
+from idc.files import atomic_write, disk_is_full
 from idc.pieces.chosen import pieces
 from idc.systems import system_class
 from idc.systems.system import System
@@ -54,7 +55,8 @@ from idc.training.sampler import StepSampler
 from idc.training.validate import Validation, caption_split
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-LEFT_BEHIND = (SNAPSHOTS, "last", "test", "val", "tensorboard", BEST, METRICS, "config.yaml")
+PIECES = "pieces.json"  # in the run's folder: the sources of pieces that are not the library's
+LEFT_BEHIND = (SNAPSHOTS, "last", "test", "val", "tensorboard", BEST, METRICS, "config.yaml", PIECES)
 KEPT = (
     "system",
     "seed",
@@ -178,7 +180,7 @@ def make_fabric(settings: TrainConfig) -> Any:
     return fabric
 
 
-def claim_folder(config: Config, resume: bool, overwrite: bool) -> None:
+def claim_folder(config: Config, resume: bool, overwrite: bool, sources: Mapping[str, str]) -> None:
     """Make sure that the run's folder is free to be written to.
 
     Raises UserError when it holds another run, or the same with settings that a state cannot follow.
@@ -196,6 +198,12 @@ def claim_folder(config: Config, resume: bool, overwrite: bool) -> None:
             f"{run} has snapshots, but no state to resume from ({STATE}). Give this run another name (exp_name=…), or "
             "replace the old one with --overwrite."
         )
+    if resume and state and (other := read_pieces(run)) != sources:
+        names = sorted(name for name in {**other, **sources} if other.get(name) != sources.get(name))
+        raise UserError(
+            f"{run} was begun with other pieces than --pieces gives now ({', '.join(names)}); its {PIECES} holds those it "
+            "was begun with. Give the same ones, or start anew under another exp_name."
+        )
     if resume and state and (run / "config.yaml").is_file():
         changed = differences(load_config(run / "config.yaml"), config)
         stuck = {name: values for name, values in changed.items() if name.startswith(KEPT)}
@@ -205,6 +213,12 @@ def claim_folder(config: Config, resume: bool, overwrite: bool) -> None:
                 f"{run} cannot be resumed with other settings of {listed}. Set them back, or start anew under another "
                 "exp_name."
             )
+
+
+def read_pieces(run: Path) -> dict[str, str]:
+    """The sources of the pieces that are not the library's, by name."""
+    path = run / PIECES
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def empty_folder(run: Path) -> None:
@@ -471,13 +485,16 @@ class Training:
         self.fabric.barrier()
 
 
-def train(config: Config, *, resume: bool = False, overwrite: bool = False) -> Path:
+def train(
+    config: Config, *, resume: bool = False, overwrite: bool = False, sources: Mapping[str, str] | None = None
+) -> Path:
     """Train as configured; returns the run's folder. See the module's first lines.
 
     resume: go on from the state in the run's folder, or begin if there is none. overwrite: replace a run of that name.
+    sources: of adopted pieces, which are kept beside the snapshots.
     Raises UserError for a folder in use, and for whatever config, data or state have wrong.
     """
-    claim_folder(config, resume, overwrite)
+    claim_folder(config, resume, overwrite, sources or {})
     fabric = make_fabric(config.train)
     fabric.barrier()
     run = config.run_folder
@@ -493,6 +510,9 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False) -> P
             empty_folder(run)
         run.mkdir(parents=True, exist_ok=True)
         save_config(config, run / "config.yaml")
+        if sources:
+            with atomic_write(run / PIECES) as path:
+                path.write_text(json.dumps(dict(sources), indent=1), encoding="utf-8")
         truncate_metrics(run / METRICS, training.step)
         if training.best is not None:
             write_best(run, training.best)
