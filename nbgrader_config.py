@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-c = get_config()  # noqa: F821, nbgrader gives it
+c = get_config()
 
 c.CourseDirectory.course_id = "image-change-captioning"
 c.CourseDirectory.root = str(Path(__file__).parent)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import json
 import linecache
+import re
 import types
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.checks import SETS, exercise_of, exercises
+from autograder.checks import exercises
 from autograder.checks.exercise import Status, Verdict
 from autograder.student import Local
 from idc.errors import UserError
@@ -49,12 +50,12 @@ def read_own(folder: str | Path, only: str | None = None) -> Own:
     only: a problem set, such as "ps3"; its folder alone is read. Where two files define a piece, the one of the problem
     set it belongs to counts, else the last. Raises UserError for a path that does not exist.
     """
-    folder = Path(folder)
-    own = Own()
-    for file in source_files(folder):
+    files = source_files(Path(folder))
+    reader = Reader({file.stem: file for file in files if file.suffix == ".py"})
+    for file in files:
         if only is None or belongs(file, only):
-            collect(file, own)
-    return own
+            reader.read(file)
+    return reader.own
 
 
 def source_files(folder: Path) -> list[Path]:
@@ -96,57 +97,88 @@ def cells(file: Path) -> Iterator[Cell]:
 
 
 def without_magic(source: str) -> str:
-    """The lines that are Python; %magic, !commands and ?questions become empty lines."""
+    """The source with %magic, !commands and ?questions turned into `pass`; "" for a cell in another language."""
     lines = source.splitlines()
     if lines and lines[0].startswith("%%"):
         return ""
-    return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
+    return "\n".join(re.sub(r"^(\s*)[%!?].*", r"\1pass", line) for line in lines)
 
 
-def collect(file: Path, own: Own) -> None:
-    """Execute the definitions of a file and keep those that are pieces."""
-    module = types.ModuleType(f"own_{file.stem}")
-    names = {each.piece: each for each in exercises().values()}
+class Reader:
+    """Executes the definitions of files and keeps those that are pieces.
 
-    def mine(name: str, piece: Any = None) -> Any:
-        return right_or_library(name, own.pieces.get(name) if piece is None else piece)
+    modules: the .py files by name; one that imports another gets what was read of it.
+    """
 
-    for cell in cells(file):
-        try:
-            tree = ast.parse(cell.source)
-        except SyntaxError as error:
-            own.notes.append(
-                f"{cell.where} is no Python (line {error.lineno}: {error.msg}); it was passed over."
-            )
-            continue
-        linecache.cache[cell.where] = (
-            len(cell.source),
-            None,
-            cell.source.splitlines(keepends=True),
-            cell.where,
-        )
-        for node in filter(is_definition, tree.body):
-            vars(module)["mine"] = mine
+    def __init__(self, modules: dict[str, Path]):
+        self.modules = modules
+        self.own = Own()
+        self.done: dict[Path, dict[str, Any]] = {}
+        self.exercises = {each.piece: each for each in exercises().values()}
+
+    def read(self, file: Path) -> dict[str, Any]:
+        """What the file defines, by name."""
+        if file in self.done:
+            return self.done[file]
+        names = self.done[file] = vars(types.ModuleType(f"own_{file.stem}"))
+        for cell in cells(file):
             try:
-                exec(compile(ast.Module([node], []), cell.where, "exec"), vars(module))
-            except Exception as error:  # noqa: BLE001, student code may raise anything
-                own.notes.append(f"{cell.where}, line {node.lineno}: {type(error).__name__}: {error}")
+                tree = ast.parse(cell.source)
+            except SyntaxError as error:
+                self.own.notes.append(
+                    f"{cell.where} is no Python (line {error.lineno}: {error.msg}); passed over."
+                )
                 continue
-            name = getattr(node, "name", None)
-            if name in names and (
-                name not in own.pieces or not belongs_elsewhere(own, name, names[name].set)
-            ):
-                own.pieces[name], own.where[name] = vars(module)[name], cell
+            lines = cell.source.splitlines(keepends=True)
+            linecache.cache[cell.where] = (len(cell.source), None, lines, cell.where)
+            for node in tree.body:
+                if is_definition(node, self.exercises):
+                    self.execute(node, cell, names)
+        return names
+
+    def execute(self, node: ast.stmt, cell: Cell, names: dict[str, Any]) -> None:
+        """Execute one definition in the names of its file."""
+        names["mine"] = self.mine
+        try:
+            if isinstance(node, ast.ImportFrom) and (other := self.neighbour(node)):
+                theirs = self.read(other)
+                names |= {each.asname or each.name: theirs[each.name] for each in node.names}
+                return
+            exec(compile(ast.Module([node], []), cell.where, "exec"), names)
+        except Exception as error:  # noqa: BLE001, student code may raise anything
+            if not isinstance(node, ast.Assign | ast.AnnAssign):  # those may stand on cells that are not run
+                self.own.notes.append(f"{cell.where}, line {node.lineno}: {type(error).__name__}: {error}")
+            return
+        name = getattr(node, "name", None)
+        if name in self.exercises and not self.found_at_home(name):
+            self.own.pieces[name], self.own.where[name] = names[name], cell
+
+    def neighbour(self, node: ast.ImportFrom) -> Path | None:
+        """The file that `from .other import X` or `from models.other import X` means, if it was handed in, too."""
+        return self.modules.get((node.module or "").split(".")[-1])
+
+    def mine(self, name: str, piece: Any = None) -> Any:
+        """The piece if it passes its check, else the library's."""
+        import idc.pieces
+
+        piece = self.own.pieces.get(name) if piece is None else piece
+        each = self.exercises.get(name)
+        if piece is not None and each and each.judge(Local({name: piece})).status is Status.RIGHT:
+            return piece
+        return getattr(idc.pieces, name)
+
+    def found_at_home(self, name: str) -> bool:
+        """Whether a piece was already found in the problem set it belongs to."""
+        if name not in self.own.where:
+            return False
+        return belongs(Path(self.own.where[name].where.split(", cell ")[0]), self.exercises[name].set)
 
 
-def belongs_elsewhere(own: Own, name: str, set: str) -> bool:
-    """Whether a piece was already found in the problem set it belongs to."""
-    return belongs(Path(own.where[name].where.split(", cell ")[0]), set)
-
-
-def is_definition(node: ast.stmt) -> bool:
-    """Whether a statement defines something and does nothing else."""
-    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+def is_definition(node: ast.stmt, pieces: Container[str]) -> bool:
+    """Whether a statement defines something and does nothing else; a decorator, such as @interact, may do anything."""
+    if isinstance(node, ast.FunctionDef):
+        return not node.decorator_list or node.name in pieces
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef):
         return True
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
         return False
@@ -156,16 +188,6 @@ def is_definition(node: ast.stmt) -> bool:
     return all(isinstance(part, QUIET) for part in ast.walk(value))
 
 
-def right_or_library(name: str, piece: Any) -> Any:
-    """The piece if it passes its check, else the library's."""
-    import idc.pieces
-
-    each = exercise_of(name)
-    if piece is not None and each and each.judge(Local({name: piece})).status is Status.RIGHT:
-        return piece
-    return getattr(idc.pieces, name)
-
-
 def judge_own(own: Own) -> dict[str, Verdict]:
     """A verdict on every piece that was found, in the order of the course."""
     return {
@@ -173,8 +195,3 @@ def judge_own(own: Own) -> dict[str, Verdict]:
         for each in exercises().values()
         if each.piece in own.pieces
     }
-
-
-def folder_of(set: str) -> str:
-    """The folder of a problem set: ps1 -> ps1_infonce."""
-    return SETS[set]

@@ -22,7 +22,7 @@ def main() -> None:
     for id in parser.parse_args().ids or ids():
         records = record(id)
         with atomic_write(file_of(id)) as path, path.open("wb") as file:
-            np.savez_compressed(file, **pack(records))
+            np.savez_compressed(file, **pack(records))  # type: ignore[arg-type]
         size = file_of(id).stat().st_size / 1024
         print(f"{id}: {len(records)} calls, {len(records[0].wrong)} known mistakes, {size:.0f} KiB")
 

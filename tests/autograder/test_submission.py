@@ -1,0 +1,133 @@
+"""Reading a student's pieces: what is executed, what is passed over, and which definition counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from autograder.checks.exercise import Status
+from autograder.submission import judge_own, read_own
+from idc.errors import UserError
+
+GOOD = """
+def info_nce(similarity):
+    return torch.nn.functional.cross_entropy(similarity, torch.arange(len(similarity)))
+"""
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {},
+        "cells": [
+            {"id": f"c{n}", "cell_type": "code", "metadata": {}, "outputs": [], "source": cell.splitlines(True)}
+            for n, cell in enumerate(cells)
+        ],
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_definitions_are_executed_and_nothing_else(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    touch = f"open({str(trace)!r}, 'w').close()"
+    notebook(
+        tmp_path / "ps1_infonce" / "ps1_infonce.ipynb",
+        "%matplotlib inline\nimport torch\nif True:\n    %pip install nothing",
+        "!touch nothing",
+        "%%bash\nrm -rf nothing",
+        touch,
+        f"for _ in range(1):\n    {touch}",
+        f"TEMPERATURE = 0.5\nloud = {touch}",
+        f"def slider(f):\n    {touch}\n    return f\n\n@slider\ndef moved(x):\n    return x",
+        GOOD,
+    )
+    own = read_own(tmp_path)
+    assert not trace.exists()
+    assert own.notes == []
+    assert judge_own(own)["info_nce"].status is Status.RIGHT
+    assert own.where["info_nce"].where.endswith("ps1_infonce.ipynb, cell 8")
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_counts(tmp_path: Path) -> None:
+    notebook(tmp_path / "work.ipynb", "import torch", "def broken(:\n    pass", "import no_such_module", GOOD)
+    own = read_own(tmp_path)
+    assert "info_nce" in own.pieces
+    assert "cell 2 is no Python" in own.notes[0]
+    assert "no_such_module" in own.notes[1]
+
+
+def test_the_problem_sets_own_notebook_counts(tmp_path: Path) -> None:
+    wrong = "def info_nce(similarity):\n    return similarity.sum()"
+    notebook(tmp_path / "ps1_infonce" / "a.ipynb", "import torch", GOOD)
+    notebook(tmp_path / "ps4_scorer" / "b.ipynb", wrong)
+    assert judge_own(read_own(tmp_path))["info_nce"].status is Status.RIGHT
+
+
+def test_files_may_import_each_other(tmp_path: Path) -> None:
+    (tmp_path / "b_math.py").write_text("import torch\n\n\ndef lse(x):\n    return torch.logsumexp(x, 1)\n")
+    (tmp_path / "a_loss.py").write_text(
+        "from models.b_math import lse as row\n\n\ndef info_nce(similarity):\n"
+        "    return (row(similarity) - similarity.diagonal()).mean()\n"
+    )
+    own = read_own(tmp_path)
+    assert own.notes == []
+    assert judge_own(own)["info_nce"].status is Status.RIGHT
+
+
+def test_an_unwritten_piece_is_replaced_for_those_that_need_it(tmp_path: Path) -> None:
+    notebook(
+        tmp_path / "ps1_infonce" / "a.ipynb",
+        "def info_nce(similarity):\n    raise NotImplementedError",
+        'info_nce = mine("info_nce", info_nce)',
+        "def info_nce_gradient(similarity):\n    import torch\n"
+        "    leaf = similarity.detach().clone().requires_grad_()\n"
+        "    return torch.autograd.grad(info_nce(leaf), leaf)[0]",
+    )
+    verdicts = judge_own(read_own(tmp_path))
+    assert verdicts["info_nce"].status is Status.NOT_ATTEMPTED
+    assert verdicts["info_nce_gradient"].status is Status.RIGHT
+
+
+def test_a_mistake_is_reported_with_the_students_line(tmp_path: Path) -> None:
+    notebook(tmp_path / "a.ipynb", "def info_nce(similarity):\n    return similarity.mean(dim=7)")
+    verdict = judge_own(read_own(tmp_path))["info_nce"]
+    assert verdict.status is Status.WRONG
+    assert "similarity.mean(dim=7)" in verdict.message
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"cells": [3]}'])
+def test_a_broken_notebook_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "broken.ipynb").write_text(content)
+    with pytest.raises(UserError, match=r"broken\.ipynb"):
+        read_own(tmp_path)
+
+
+def test_a_folder_without_code_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no notebooks"):
+        read_own(tmp_path)
+    with pytest.raises(UserError, match="no folder"):
+        read_own(tmp_path / "missing")
+
+
+def test_checkpoints_are_not_read(tmp_path: Path) -> None:
+    notebook(tmp_path / ".ipynb_checkpoints" / "a.ipynb", "import torch", GOOD)
+    notebook(tmp_path / "a.ipynb", "x = 1")
+    assert read_own(tmp_path).pieces == {}
+
+
+def test_student_output_and_seeds_stay_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noisy = "import sys, warnings, torch\n\n\ndef info_nce(s):\n    print('hello')\n    print('oh', file=sys.stderr)\n"
+    noisy += "    warnings.warn('careful')\n    torch.manual_seed(0)\n    return (s.logsumexp(1) - s.diag()).mean()\n"
+    (tmp_path / "noisy.py").write_text(noisy)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    assert judge_own(read_own(tmp_path))["info_nce"].status is Status.RIGHT
+    assert torch.equal(torch.rand(3), expected)
+    assert capsys.readouterr() == ("", "")
