@@ -7,6 +7,7 @@ with from then on, one that is wrong is refused with what its check says.
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def adopt(folder: Path | None, unchecked: bool = False) -> dict[str, str]:
     if lonely := sorted(INNER & chosen.keys() - reached(chosen)):
         print(f"note: {', '.join(lonely)} will not be used: only your own classes call it.")
     return {name: own.where[name].source for name in chosen}
+
+
+def adopt_everywhere(folder: Path) -> None:
+    """`adopt`, and whoever imports a piece from `idc.pieces` gets yours, too: for the walkthroughs of the student kit."""
+    sources = adopt(folder)
+    library = importlib.import_module("idc.pieces")
+    for name in sources:
+        home = importlib.import_module(getattr(library, name).__module__)
+        for module in (library, home):
+            setattr(module, name, pieces.own[name])
 
 
 def reached(chosen: dict[str, object]) -> set[str]:
