@@ -44,17 +44,16 @@ class Own:
     notes: list[str] = field(default_factory=list)
 
 
-def read_own(folder: str | Path, only: str | None = None) -> Own:
+def read_own(folder: str | Path) -> Own:
     """The pieces that notebooks and .py files below a folder (or one such file) define.
 
-    only: a problem set, such as "ps3"; its folder alone is read. Where two files define a piece, the one of the problem
-    set it belongs to counts, else the last. Raises UserError for a path that does not exist.
+    Where two files define a piece, the one of the problem set it belongs to counts, else the last. Raises UserError for a
+    path that does not exist or holds no such file.
     """
     files = source_files(Path(folder))
     reader = Reader({file.stem: file for file in files if file.suffix == ".py"})
     for file in files:
-        if only is None or belongs(file, only):
-            reader.read(file)
+        reader.read(file)
     return reader.own
 
 

@@ -154,7 +154,10 @@ def test_the_notebook_announces_what_the_registry_says(set: str) -> None:
     for each in (each for each in exercises().values() if each.set == set):
         numbers = f"| {each.minutes} min | {each.difficulty}/5 | {each.importance}/5 | {each.points} |"
         assert f"| {each.id} {each.title} {numbers}" in first
-        assert f"{each.minutes} minutes · difficulty {each.difficulty}/5 · importance {each.importance}/5" in text
+        assert (
+            f"{each.minutes} minutes · difficulty {each.difficulty}/5 · importance {each.importance}/5"
+            in text
+        )
         assert f"## {each.id} · {each.title}" in text
         graded[f'check("{each.id}", {each.piece})'] = each.points
     checks = {

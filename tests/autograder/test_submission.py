@@ -25,7 +25,13 @@ def notebook(path: Path, *cells: str) -> Path:
         "nbformat_minor": 5,
         "metadata": {},
         "cells": [
-            {"id": f"c{n}", "cell_type": "code", "metadata": {}, "outputs": [], "source": cell.splitlines(True)}
+            {
+                "id": f"c{n}",
+                "cell_type": "code",
+                "metadata": {},
+                "outputs": [],
+                "source": cell.splitlines(True),
+            }
             for n, cell in enumerate(cells)
         ],
     }
