@@ -7,13 +7,24 @@ UV     := 0.13.8
 # Extra flags for uv, e.g. UV_FLAGS=--torch-backend=cpu for the smaller CPU build of torch on Linux.
 UV_FLAGS ?=
 
-.PHONY: demo test bench lint bundled clean
+.PHONY: demo test lab release assignments bench lint bundled clean
 
 demo: $(READY)
 	$(PY) -m idc.demo
 
 test: $(READY)
 	$(PY) -m pytest -n 2
+
+# The course in your browser, nbgrader's menu included; nbgrader calls programs of its own, hence the path.
+lab: $(READY)
+	JUPYTER_CONFIG_PATH="$(CURDIR)/configs/jupyter" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m jupyter lab notebooks/00_tour.ipynb
+
+# What students get, from solutions/; then as an archive with stubs for the library's pieces.
+assignments: $(READY)
+	for set in solutions/*/; do PATH="$(CURDIR)/$(VENV)/bin:$$PATH" nbgrader generate_assignment "$$(basename $$set)" --force --create || exit 1; done
+
+release: $(READY)
+	$(PY) -m autograder.release
 
 # Small sizes against the committed ratios; RELEASED=path of a checkout of the released code adds its comparisons.
 bench: $(READY)

@@ -17,6 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -103,7 +104,8 @@ class Cut(ast.NodeVisitor):
 
     @staticmethod
     def yours(name: str, id: str) -> str:
-        return f"{name} is yours to write: exercise {id}, in assignments/{SETS[exercise(id).set]}; then give --pieces assignments"
+        folder = f"assignments/{SETS[exercise(id).set]}"
+        return f"{name} is yours to write: exercise {id}, in {folder}; then give --pieces assignments"
 
 
 def stubbed(source: str, file: str) -> str:
@@ -117,16 +119,27 @@ def stubbed(source: str, file: str) -> str:
         first = body[0].end_lineno if documented else body[0].lineno - 1
         assert first is not None
         indent = " " * body[0].col_offset
-        lines[first : node.end_lineno] = [f"{indent}raise NotImplementedError(\n{indent}    {message!r}\n{indent})\n"]
+        lines[first : node.end_lineno] = [
+            f"{indent}raise NotImplementedError(\n{indent}    {message!r}\n{indent})\n"
+        ]
     return "".join(lines)
 
 
 def with_pictures(notebook: Path) -> str:
     """A walkthrough with the output of its cells, run in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
+        words = [
+            "--to",
+            "notebook",
+            "--execute",
+            str(notebook),
+            "--output-dir",
+            folder,
+            "--log-level",
+            "ERROR",
+        ]
         done = subprocess.run(
-            [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", str(notebook)]
-            + ["--output-dir", folder, "--log-level", "ERROR"],
+            [sys.executable, "-m", "jupyter", "nbconvert", *words],
             cwd=folder,
             capture_output=True,
             text=True,
@@ -140,8 +153,8 @@ def with_pictures(notebook: Path) -> str:
 def walkthrough(text: str) -> str:
     """A walkthrough for the kit: a cell more, which takes the pieces from the student's notebooks."""
     content = json.loads(text)
-    cell = {"cell_type": "code", "id": "own-pieces", "metadata": {}, "outputs": [], "execution_count": None}
-    content["cells"].insert(2, cell | {"source": OWN_CELL.splitlines(keepends=True)})
+    cell: dict[str, Any] = {"cell_type": "code", "id": "own-pieces", "metadata": {}, "execution_count": None}
+    content["cells"].insert(2, cell | {"outputs": [], "source": OWN_CELL.splitlines(keepends=True)})
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -158,7 +171,9 @@ def make_kit(folder: Path, pictures: bool) -> None:
             text = with_pictures(ROOT / name) if pictures else (ROOT / name).read_text(encoding="utf-8")
             target.write_text(walkthrough(text), encoding="utf-8")
         elif name.parts[:2] in (("idc", "pieces"), ("idc", "kernels")):
-            target.write_text(stubbed((ROOT / name).read_text(encoding="utf-8"), name.as_posix()), encoding="utf-8")
+            target.write_text(
+                stubbed((ROOT / name).read_text(encoding="utf-8"), name.as_posix()), encoding="utf-8"
+            )
         else:
             shutil.copyfile(ROOT / name, target)
     shutil.copyfile(ROOT / "docs" / "student.md", folder / "README.md")
@@ -168,7 +183,9 @@ def make_kit(folder: Path, pictures: bool) -> None:
 @command
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m autograder.release", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m autograder.release",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "student-kit.zip")
     parser.add_argument("--plain", action="store_true", help="walkthroughs without their pictures")

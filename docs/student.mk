@@ -8,7 +8,7 @@ UV_FLAGS ?=
 .PHONY: lab check
 
 lab: $(READY)
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m jupyter lab notebooks/00_tour.ipynb
+	JUPYTER_CONFIG_PATH="$(CURDIR)/configs/jupyter" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m jupyter lab notebooks/00_tour.ipynb
 
 check: $(READY)
 	$(PY) -m autograder assignments

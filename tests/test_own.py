@@ -31,7 +31,11 @@ def curve(folder: Path) -> list[dict[str, float]]:
     """The logged figures without those of time."""
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [
-        {name: value for name, value in json.loads(line).items() if "second" not in name and "per_" not in name}
+        {
+            name: value
+            for name, value in json.loads(line).items()
+            if "second" not in name and "per_" not in name
+        }
         for line in lines
     ]
 
@@ -40,7 +44,14 @@ def curve(folder: Path) -> list[dict[str, float]]:
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     root = make_world(folder / "world")
-    model = {"dim": 8, "heads": 2, "word_dim": 8, "encoder_layers": 2, "decoder_layers": 2, "kernels": "plain"}
+    model = {
+        "dim": 8,
+        "heads": 2,
+        "word_dim": 8,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "kernels": "plain",
+    }
     return write_config(folder / "config.yaml", root, model=model)
 
 

@@ -17,6 +17,8 @@ from autograder.checks.records import Record
 from autograder.student import Answer, Call, Local
 from idc.errors import UserError
 
+CANARY = "what is proven here no student kit may hold: brass-wren-7421"
+
 
 def bank(id: str) -> Bank:
     """What proves an exercise."""

@@ -61,7 +61,7 @@ def test_the_course_is_generated_and_graded(course: Path) -> None:
     for folder in FOLDERS:
         nbgrader(course, "autograde", folder)
     scores = read_scores(course)
-    points = {folder: 0.0 for folder in FOLDERS}
+    points = dict.fromkeys(FOLDERS, 0.0)
     for each in exercises().values():
         points[SETS[each.set]] += each.points
     points["ps6_train"] += HAND_IN
