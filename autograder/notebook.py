@@ -108,12 +108,22 @@ def mine(name: str, piece: Any = None) -> Any:
     if piece is not None and each.judge(Local({name: piece})).status is Status.RIGHT:
         say(f"`{name}`: yours, from {each.id}.", COLOR[Status.RIGHT])
         return piece
+    library = getattr(idc.pieces, name)
+    if (
+        each.judge(Local({name: library})).status is not Status.RIGHT
+    ):  # the student kit leaves it to the student
+        say(
+            f"`{name}` is missing or not right yet ({each.id}). Cells below that call it will stop; checks that do not need "
+            "it work all the same.",
+            COLOR[Status.WRONG],
+        )
+        return library if piece is None else piece
     say(
         f"`{name}`: the library's, because yours ({each.id}) is missing or not right yet. What you write from here on is "
         "checked all the same.",
         COLOR[Status.WRONG],
     )
-    return getattr(idc.pieces, name)
+    return library
 
 
 def say(text: str, color: str) -> None:
