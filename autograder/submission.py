@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autograder.bridges.published import BRIDGES, OURS, is_published
 from autograder.checks import exercises
 from autograder.checks.exercise import Status, Verdict
 from autograder.student import Local
@@ -149,8 +150,13 @@ class Reader:
                 self.own.notes.append(f"{cell.where}, line {node.lineno}: {type(error).__name__}: {error}")
             return
         name = getattr(node, "name", None)
+        if name is None:
+            return
+        found = names[name]
+        if is_published(name, found):
+            name, found = OURS[name], BRIDGES[name](found)
         if name in self.exercises and not self.found_at_home(name):
-            self.own.pieces[name], self.own.where[name] = names[name], cell
+            self.own.pieces[name], self.own.where[name] = found, cell
 
     def neighbour(self, node: ast.ImportFrom) -> Path | None:
         """The file that `from .other import X` or `from models.other import X` means, if it was handed in, too."""

@@ -1,0 +1,1 @@
+"""Ways between this kit and what others use."""
