@@ -12,15 +12,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+# Where a student's lines do not stand: in this file, in the library, in what is installed.
+NOT_THEIRS = (__file__, *map(str, (Path(__file__).parents[1] / "idc", sys.prefix, sys.base_prefix)))
 Value = Any  # a tensor, a number, text, None, or a dictionary of such
 
 
@@ -220,7 +224,6 @@ def differs(value: Value, given: Value) -> bool:
 def failure(error: BaseException) -> Failure:
     """An exception with the last of the student's lines on its way."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename != __file__]
-    outside = [frame for frame in own if "site-packages" not in frame.filename]
-    line = outside[-1].line if outside else ""
+    own = [frame for frame in frames if not frame.filename.startswith(NOT_THEIRS)]
+    line = own[-1].line if own else ""
     return Failure(type(error).__name__, str(error), line or "")

@@ -107,6 +107,12 @@ def test_a_mistake_is_reported_with_the_students_line(tmp_path: Path) -> None:
     assert "similarity.mean(dim=7)" in verdict.message
 
 
+def test_the_line_is_the_students_even_if_the_library_stopped(tmp_path: Path) -> None:
+    source = "from idc.pieces.attention import join_heads\n\n\ndef info_nce(similarity):\n    return join_heads(3)\n"
+    (tmp_path / "a.py").write_text(source)
+    assert "`return join_heads(3)`" in judge_own(read_own(tmp_path))["info_nce"].message
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"cells": [3]}'])
 def test_a_broken_notebook_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "broken.ipynb").write_text(content)
