@@ -85,8 +85,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=FILE)
     file = parser.parse_args().out
+    arrays = friends()
     with atomic_write(file) as path, path.open("wb") as stream:
-        np.savez_compressed(stream, **friends())
+        np.savez_compressed(stream, **arrays)
     print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")
 
 

@@ -455,20 +455,10 @@ class Lopsided(Layer):
 
 
 class Mixed(Layer):
-    """All scenes of the batch are one long memory."""
+    """What is told is averaged over the scenes of the batch."""
 
     def asked(self, mine: Any, theirs: Any) -> tuple[Tensor, Tensor, Tensor]:
-        key, value = (part.flatten(0, 1).expand(len(mine[0]), -1, -1) for part in theirs[1:])
-        return mine[0], key, value
-
-    def forward(self, before: Tensor, after: Tensor, match: bool = True, projected: Any = None) -> Any:
-        whole = super().forward(before, after, match)
-        tokens = before.shape[1]
-        return dataclasses.replace(
-            whole,
-            weights_before=whole.weights_before[..., :tokens],
-            weights_after=whole.weights_after[..., :tokens],
-        )
+        return mine[0], theirs[1], theirs[2].mean(0, keepdim=True).expand_as(theirs[2])
 
 
 class Nameless(Layer):

@@ -498,7 +498,7 @@ EXERCISES = (
             "self-supervision in SCORER's name, and no caption was needed for it."
         ),
         cases=layer_cases,
-        needs=("ps3.3", "ps4.1"),
+        needs=("ps3.5", "ps4.1"),
         outputs=FIELDS,
         ideas={
             "sequential": Idea(
