@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=FILE)
     file = parser.parse_args().out
-    arrays = friends()
+    arrays: dict[str, Any] = friends()
     with atomic_write(file) as path, path.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
     print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")
