@@ -75,6 +75,22 @@ def test_every_folder_has_its_place_in_the_order() -> None:
     assert folders <= set(MAY_IMPORT)
 
 
+STUDENTS = [
+    path
+    for path in sorted((ROOT / "autograder").rglob("*.py"))
+    if "banks" not in path.parts and path.name not in ("hidden.py", "release.py", "tables.py")
+]  # the part of the grader that students get
+
+
+@pytest.mark.parametrize("path", STUDENTS, ids=name_of)
+def test_what_students_get_knows_no_answers(path: Path) -> None:
+    names = set(imported(path))
+    assert not {name for name in names if name.startswith(("autograder.banks", "autograder.hidden"))}
+    assert not {name for name in names if name.startswith("idc.kernels")}
+    if "checks" in path.parts:  # a judge never asks the library's pieces
+        assert {name for name in names if name.startswith("idc.")} <= {"idc.errors.UserError"}
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "pieces").glob("*.py")), ids=name_of)
 def test_pieces_need_torch_alone(path: Path) -> None:
     tops = {name.split(".")[0] for name in imported(path)}
