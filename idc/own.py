@@ -18,7 +18,7 @@ from idc.pieces import __all__ as PIECES
 from idc.pieces.chosen import pieces
 from idc.training.loop import build_system, open_split, seed_everything
 
-SCENES = 8  # of the batch on which speed is compared
+SCENES = 32  # of the batch on which speed is compared, at most
 # Pieces that only other pieces of yours call; the library never asks for them by name.
 INNER = {"MultiHeadAttention", "split_heads", "Hallucination"}
 
@@ -110,7 +110,7 @@ def step_seconds(config: Config, data: ClevrChange) -> float:
     """CPU seconds of losses and gradients on a few scenes, the second time."""
     system = build_system(config, data).train()
     seed_everything(config.seed)
-    batch = ClevrChange.collate([data[number] for number in range(min(SCENES, len(data)))])
+    batch = ClevrChange.collate([data[number] for number in range(min(SCENES, config.data.train.batch_size, len(data)))])
     seconds = 0.0
     for _ in range(2):
         begun = time.process_time()
