@@ -6,14 +6,17 @@ matrix(values, title)                     a matrix as coloured cells
 matches(before, after, links, grid)       lines between the tokens of two pictures
 curves(lines, x, y)                       lines with a legend
 heat(image, look)                         a picture dimmed where nobody looked
+@interact(x=FloatSlider())                sliders for a function that shows figures
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import functools
 import html
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +36,7 @@ __all__ = [
     "PURPLE",
     "curves",
     "heat",
+    "interact",
     "matches",
     "matrix",
     "row",
@@ -50,6 +54,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW = COLORS = (
     "#F0E442",
 )
 DPI = 110
+aside: list[list[str]] = []  # the figures of interactions under way, which a widget will show
 
 
 def blank(width: float = 7.0, height: float = 3.0) -> Figure:
@@ -63,6 +68,15 @@ def show(figure: Figure | Image.Image, alternative: str) -> None:
     """Put a figure or a picture into the notebook, with a text that says what is to be seen in it."""
     from IPython.display import HTML, display
 
+    tag = image_tag(figure, alternative)
+    if aside:
+        aside[-1].append(tag)
+    else:
+        display(HTML(tag))
+
+
+def image_tag(figure: Figure | Image.Image, alternative: str) -> str:
+    """A figure as an <img> that carries its own data."""
     file = io.BytesIO()
     if isinstance(figure, Image.Image):
         figure.save(file, format="png")
@@ -70,7 +84,45 @@ def show(figure: Figure | Image.Image, alternative: str) -> None:
         figure.savefig(file, format="png", dpi=DPI, facecolor="white")
     data = base64.b64encode(file.getvalue()).decode("ascii")
     text = html.escape(alternative, quote=True)
-    display(HTML(f'<img alt="{text}" style="max-width: 100%" src="data:image/png;base64,{data}">'))
+    return f'<img alt="{text}" style="max-width: 100%" src="data:image/png;base64,{data}">'
+
+
+def interact(function: Callable[..., None] | None = None, **controls: Any) -> Any:
+    """Sliders and menus that call a function, which shows figures: `@interact(temperature=FloatSlider())`.
+
+    Like ipywidgets.interact, except that figures go into a widget of their own: ipywidgets' way of catching output stalls
+    now and then where a notebook is run without a browser. What the function prints comes before the figures.
+    """
+    if function is None:
+        return functools.partial(decorated, **controls)
+    import ipywidgets
+    from IPython.display import display
+
+    widgets = {name: ipywidgets.interactive.widget_from_abbrev(control) for name, control in controls.items()}
+    screen = ipywidgets.HTML()
+
+    def redraw(_: Any = None) -> None:
+        aside.append([])
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said):
+                function(**{name: widget.value for name, widget in widgets.items()})
+        finally:
+            figures = aside.pop()
+        text = f"<pre>{html.escape(said.getvalue())}</pre>" if said.getvalue() else ""
+        screen.value = text + "".join(figures)
+
+    for widget in widgets.values():
+        widget.observe(redraw, "value")
+    redraw()
+    display(ipywidgets.VBox([*widgets.values(), screen]))
+    return None
+
+
+def decorated(function: Callable[..., None], **controls: Any) -> Callable[..., None]:
+    """`interact` as a decorator: the function stays what it was."""
+    interact(function, **controls)
+    return function
 
 
 def row(images: Sequence[Image.Image], titles: Sequence[str] = (), height: float = 2.6) -> Figure:
