@@ -59,18 +59,24 @@ def hole_lines() -> set[str]:
         cut = Cut(f"idc/pieces/{path.name}")
         cut.visit(ast.parse(source))
         for node, _ in cut.holes:
-            body = [each for each in node.body if not isinstance(each, ast.Expr | ast.Raise)]
+            body = [
+                each for each in node.body if not isinstance(each, ast.Expr | ast.Raise) and not guards(each)
+            ]
             for part in body:
                 found |= set(source.splitlines()[part.lineno - 1 : part.end_lineno])
     return telling(found)
 
 
+def guards(statement: ast.stmt) -> bool:
+    """Whether a statement only refuses bad arguments; such lines are given to students."""
+    return isinstance(statement, ast.If) and all(isinstance(each, ast.Raise) for each in statement.body)
+
+
 def telling(lines: set[str]) -> set[str]:
     """Lines long enough to be somebody's idea, without their indentation."""
     stripped = {line.strip() for line in lines}
-    return {
-        line for line in stripped if len(line) > 24 and not line.startswith(("#", "raise", 'f"', '"', "def "))
-    }
+    common = ("#", "raise", 'f"', '"', "def ", "from ", "import ")
+    return {line for line in stripped if len(line) > 24 and not line.startswith(common)}
 
 
 def test_it_holds_what_students_need_and_nothing_more(kit: Path) -> None:
