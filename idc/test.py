@@ -57,6 +57,8 @@ def test(
         )
     try:
         system = load_system(folder).to(device)
+    except NotImplementedError as error:
+        raise UserError(f"{error}.") from error
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         raise UserError(
             f"--device {device} cannot be used here: {first_lines(error, 1)}. Take cpu."
