@@ -73,13 +73,15 @@ def open_notebook(page: Any, lab: str, path: str) -> None:
     """Open a notebook in a workspace of its own and wait for its kernel."""
     page.goto(f"{lab}/lab/workspaces/{path.split('/')[-1][:3]}/tree/{path}?reset&token={TOKEN}")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    page.wait_for_selector('.jp-NotebookPanel [data-status="idle"]', state="attached")
+    page.wait_for_selector("text=/Python 3.*\\| Idle/")  # in the status bar: the kernel is there
 
 
 def run_all(page: Any) -> None:
     """Menu Run, entry Run All Cells; done when the kernel has been idle for a while."""
     page.click('.lm-MenuBar-itemLabel:text-is("Run")')
     page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+    page.wait_for_timeout(1000)
+    assert not page.query_selector(".jp-Dialog"), page.inner_text(".jp-Dialog")
     prompts = page.locator(".jp-NotebookPanel .jp-InputArea-prompt")
     for _ in range(400):
         page.wait_for_timeout(500)
