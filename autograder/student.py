@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import os
+import random
 import sys
 import traceback
 import warnings
@@ -20,9 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+LARGE = 10**7  # numbers in a result: far more than any check asks for
+LONG = 400  # letters of a student's error message that are told
 # Where a student's lines do not stand: in this file, in the library, in what is installed.
 NOT_THEIRS = (__file__, *map(str, (Path(__file__).parents[1] / "idc", sys.prefix, sys.base_prefix)))
 Value = Any  # a tensor, a number, text, None, or a dictionary of such
@@ -60,8 +65,8 @@ class Failure:
 class Answer:
     """What a piece gave back.
 
-    outputs: tensors by name: the fields of a dataclass or dictionary, "0", "1", … of a tuple, "" for a lone tensor;
-    what was None is left out. kind: what it was, in words. gradients: by the argument's number or the parameter's name;
+    outputs: tensors by name: the fields of an object, "0", "1", … of a tuple, "" for a lone tensor; what was None is
+    left out. kind: what it was, in words. gradients: by the argument's number or the parameter's name;
     None where none arrived. changed: numbers of the arguments that were overwritten. failure: instead of all that.
     """
 
@@ -88,7 +93,7 @@ class Local:
         piece = self.pieces.get(call.piece)
         if piece is None:
             return Answer(failure=Failure("Missing", f"there is no “{call.piece}”"))
-        with aside(), torch.random.fork_rng(devices=[]):
+        with aside(), torch.enable_grad():
             torch.manual_seed(call.seed)
             try:
                 return use(piece, call)
@@ -100,11 +105,22 @@ class Local:
 
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
-    """What student code prints or warns about is no part of a verdict."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    """What student code prints, warns about or sets for the whole process is no part of a verdict, nor of the next one."""
+    folder, dtype = Path.cwd(), torch.get_default_dtype()
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        with contextlib.redirect_stderr(io.StringIO()):
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        try:
             yield
+        finally:
+            os.chdir(folder)
+            torch.set_default_dtype(dtype)
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def use(piece: Any, call: Call) -> Answer:
@@ -120,23 +136,41 @@ def use(piece: Any, call: Call) -> Answer:
         function = getattr(module, call.method)
         parameters = dict(module.named_parameters())
     result = function(*arguments)
-    outputs = named(result)
+    outputs = {name: usable(tensor) for name, tensor in named(result).items()}
     gradients: dict[str, Tensor | None] = {}
     if call.want is not None:
-        sources = {
-            str(place): value
-            for place, value in enumerate(leaves)
-            if isinstance(value, Tensor) and value.requires_grad
-        }
-        for place, value in enumerate(leaves):
-            if isinstance(value, dict):
-                sources |= {
-                    f"{place}.{name}": part for name, part in value.items() if isinstance(part, Tensor)
-                }
-        gradients = gradient(list(outputs.values()), call.want, sources | parameters)
+        gradients = gradient(list(outputs.values()), call.want, inner(leaves) | parameters)
     changed = tuple(place for place, value in enumerate(arguments) if differs(value, given[place]))
     plain = {name: tensor.detach().clone() for name, tensor in outputs.items()}
     return Answer(plain, in_words(result), gradients, changed)
+
+
+def inner(leaves: Sequence[Value]) -> dict[str, Tensor]:
+    """The arguments from which a gradient is asked, by number, and by name within a dictionary."""
+    found = {}
+    for place, value in enumerate(leaves):
+        parts = (
+            {f"{place}.{name}": part for name, part in value.items()}
+            if isinstance(value, dict)
+            else {str(place): value}
+        )
+        found |= {
+            name: part for name, part in parts.items() if isinstance(part, Tensor) and part.requires_grad
+        }
+    return found
+
+
+def usable(tensor: Tensor) -> Tensor:
+    """A result that can be compared. Raises ValueError for one that lies elsewhere, is complex or is far too large."""
+    if tensor.device.type != "cpu":
+        raise ValueError(
+            f"the result lies on {tensor.device}, the arguments were on cpu; stay on their device"
+        )
+    if tensor.is_complex():
+        raise ValueError("the result holds complex numbers, not real ones")
+    if tensor.numel() > LARGE:
+        raise ValueError(f"the result has the shape {tuple(tensor.shape)}, {tensor.numel()} numbers")
+    return tensor.to_dense()
 
 
 def leaf(value: Value, wants_gradient: bool) -> Value:
@@ -163,7 +197,8 @@ def instance(piece: Callable[..., Any], call: Call) -> nn.Module:
     module = piece(*(call.make or ()))
     if any(weight.dtype == torch.float64 for weight in call.weights.values()):
         module = module.double()
-    missing, unknown = module.load_state_dict(dict(call.weights), strict=False)
+    absent, unknown = module.load_state_dict(dict(call.weights), strict=False)
+    missing = sorted(set(absent) & dict(module.named_parameters()).keys())  # a buffer more does no harm
     if missing or unknown:
         raise ValueError(
             f"the layers of {call.piece} have other names than in the given __init__: "
@@ -173,14 +208,12 @@ def instance(piece: Callable[..., Any], call: Call) -> nn.Module:
 
 
 def named(result: Any) -> dict[str, Tensor]:
-    """The tensors of a result, by name."""
+    """The tensors of a result, by name. A dictionary has none: what uses a piece unpacks values or asks for fields."""
     if isinstance(result, Tensor):
         return {"": result}
-    if isinstance(result, Mapping):
-        parts = dict(result)
-    elif dataclasses.is_dataclass(result) and not isinstance(result, type):
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
         parts = {each.name: getattr(result, each.name) for each in dataclasses.fields(result)}
-    elif isinstance(result, Sequence) and not isinstance(result, str):
+    elif isinstance(result, tuple | list):
         names = getattr(result, "_fields", map(str, range(len(result))))
         parts = dict(zip(names, result, strict=True))
     else:
@@ -193,7 +226,7 @@ def in_words(result: Any) -> str:
     if isinstance(result, Tensor):
         return "a tensor"
     if isinstance(result, tuple | list):
-        return f"{len(result)} values"
+        return "1 value" if len(result) == 1 else f"{len(result)} values"
     return "nothing (None)" if result is None else f"a {type(result).__name__}"
 
 
@@ -201,14 +234,18 @@ def gradient(
     outputs: Sequence[Tensor], want: Sequence[Tensor], sources: Mapping[str, Tensor]
 ) -> dict[str, Tensor | None]:
     """The gradients of sum(output * want), None where nothing arrives."""
-    pairs = zip(outputs, want, strict=False)
-    total = sum((output * weight).sum() for output, weight in pairs if output.shape == weight.shape)
-    if not isinstance(total, Tensor) or not total.requires_grad:
-        return dict.fromkeys(sources)
-    found = torch.autograd.grad(total, list(sources.values()), allow_unused=True)
-    return {
-        name: None if part is None else part.detach().clone()
-        for name, part in zip(sources, found, strict=True)
+    total = sum(
+        (output * weight).sum()
+        for output, weight in zip(outputs, want, strict=False)
+        if output.shape == weight.shape and output.is_floating_point()
+    )
+    asked = {name: source for name, source in sources.items() if source.requires_grad}
+    nothing: dict[str, Tensor | None] = dict.fromkeys(sources)
+    if not asked or not isinstance(total, Tensor) or not total.requires_grad:
+        return nothing
+    found = torch.autograd.grad(total, list(asked.values()), allow_unused=True)
+    return nothing | {
+        name: None if part is None else part.detach().clone() for name, part in zip(asked, found, strict=True)
     }
 
 
@@ -222,8 +259,21 @@ def differs(value: Value, given: Value) -> bool:
 
 
 def failure(error: BaseException) -> Failure:
-    """An exception with the last of the student's lines on its way."""
+    """An exception with the last of the student's lines on its way.
+
+    NotImplementedError says that something is yet to be written. Where torch raises it, for a type of numbers that it
+    cannot work with, it is told as the RuntimeError that it also is.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(NOT_THEIRS)]
     line = own[-1].line if own else ""
-    return Failure(type(error).__name__, str(error), line or "")
+    kind = type(error).__name__
+    if kind == "NotImplementedError" and frames[-1].line and not frames[-1].line.startswith("raise"):
+        kind = "RuntimeError"
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001, whatever their __str__ raises
+        message = ""
+    if len(message) > LONG:
+        message = message[:LONG] + " …"
+    return Failure(kind, message, line or "")

@@ -7,6 +7,7 @@ compare with, `bank("ps1.1")` gives one.
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def record(id: str) -> list[Record]:
     for key, piece in proof.wrong.items():
         each.idea(key)
         found = answers(each, piece, calls)
-        again = answers(each, piece, [with_seed(call, 1) for call in calls])
+        again = answers(each, piece, [replace(call, seed=1) for call in calls])
         if any(answer.failure for answer in found) or alike(each, found, right):
             continue
         if alike(each, found, again):
@@ -63,12 +64,6 @@ def answers(each: Exercise, piece: Any, calls: list[Call]) -> list[Answer]:
 
 def alike(each: Exercise, first: list[Answer], second: list[Answer]) -> bool:
     return all(each.same(one, Answer(each.arranged(other))) for one, other in zip(first, second, strict=True))
-
-
-def with_seed(call: Call, seed: int) -> Call:
-    from dataclasses import replace
-
-    return replace(call, seed=seed)
 
 
 def ids() -> list[str]:

@@ -365,7 +365,7 @@ class WithTorchs(MultiHeadAttention):
         eye = torch.eye(key.shape[2], dtype=key.dtype).expand(*key.shape[:3], -1)
         weights = F.scaled_dot_product_attention(query, key, eye, attn_mask=mask)
         context = F.dropout(weights, self.dropout, self.training) @ value
-        return {"context": join_heads(context), "weights": weights}
+        return [join_heads(context), weights]
 
 
 class InDouble(MultiHeadAttention):
@@ -551,7 +551,7 @@ class CrossFromTorch(CrossAttention):
         weights = attention(query, key, value, mask)[1]
         dropout = self.dropout if self.training else 0.0
         context = F.scaled_dot_product_attention(query, key, value, mask, dropout)
-        return {"context": join_heads(context), "weights": weights}
+        return [join_heads(context), weights]
 
 
 class CrossQueryByQuery(CrossAttention):
@@ -653,7 +653,7 @@ BANKS = {
         honest={
             "head by head": HeadByHead,
             "einsum, a list": WithEinsum,
-            "F.scaled_dot_product_attention, a dictionary": WithTorchs,
+            "F.scaled_dot_product_attention, a list": WithTorchs,
             "float64 inside": InDouble,
             "a subclass of a subclass": SubclassOfSubclass,
         },
@@ -697,7 +697,7 @@ BANKS = {
         },
         honest={
             "other argument names, a list": CrossWithOtherNames,
-            "F.scaled_dot_product_attention, a dictionary": CrossFromTorch,
+            "F.scaled_dot_product_attention, a list": CrossFromTorch,
             "query by query": CrossQueryByQuery,
             "both projected, parts thrown away": CrossProjectsBoth,
             "float64 inside": CrossInDouble,

@@ -571,13 +571,13 @@ class FromScratch(nn.Module):
         similar = self.logit_scale.exp() * self.matching(query, key) if match else None
         return self.layer_norm(asks + context), similar, looks
 
-    def forward(self, first: Tensor, second: Tensor, match: bool = True) -> dict[str, Any]:
+    def forward(self, first: Tensor, second: Tensor, match: bool = True) -> Any:
         before, there, looks_before = self.one_side(first, second, match)
         after, back, looks_after = self.one_side(second, first, match)
-        return {
-            "before": before, "after": after, "similarity_b2a": there, "similarity_a2b": back,
-            "weights_before": looks_before, "weights_after": looks_after,
-        }  # fmt: skip
+        return SimpleNamespace(
+            before=before, after=after, similarity_b2a=there, similarity_a2b=back,
+            weights_before=looks_before, weights_after=looks_after,
+        )  # fmt: skip
 
 
 # ps4.4
@@ -762,7 +762,7 @@ BANKS = {
             "both directions as one batch": Stacked,
             "torch's attention, other class of result": WithTorch,
             "in-place style": InPlaceStyle,
-            "written anew, a dictionary": FromScratch,
+            "written anew, bare fields": FromScratch,
             "a subclass": type("Mine", (CrossViewLayer,), {}),
         },
     ),
