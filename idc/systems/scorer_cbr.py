@@ -89,6 +89,7 @@ class ScorerCBR(System):
     ):
         super().__init__()
         self.config, self.vocabulary = config, vocabulary
+        self.own = frozenset(pieces.own)  # these are called as they are
         matching = across_processes(choose_matching(config.kernels, config.heads, config.matching))
         channels, height, width = grid_shape
         self.encoder = Scorer(
@@ -144,13 +145,15 @@ class ScorerCBR(System):
     @property
     def folds(self) -> bool:
         """Whether CBR's products are folded: the library's are, another CBR is called as it is."""
-        return self.config.kernels != "plain" and type(self.cbr) is CrossModalBackwardReasoning
+        own = "CrossModalBackwardReasoning" in self.own
+        return self.config.kernels != "plain" and not own and type(self.cbr) is CrossModalBackwardReasoning
 
     def before(self, grid: Float[Tensor, "B C H W"]) -> Before:
         """What both passes need of the picture before."""
         tokens = self.encoder.tokens(grid)
         layer = self.encoder.layers[0]
-        shares = self.config.kernels != "plain" and type(layer) is CrossViewLayer
+        own = "CrossViewLayer" in self.own
+        shares = self.config.kernels != "plain" and not own and type(layer) is CrossViewLayer
         return Before(
             tokens,
             layer.attention.project(tokens) if shares else None,
