@@ -41,6 +41,10 @@ def others_only(similarity: Tensor) -> Tensor:
     return (others.logsumexp(1) - similarity.diagonal()).mean()
 
 
+def both_ways(similarity: Tensor) -> Tensor:
+    return (info_nce(similarity) + info_nce(similarity.T)) / 2
+
+
 def all_entries(similarity: Tensor) -> Tensor:
     return -similarity.log_softmax(1).mean()
 
@@ -123,6 +127,10 @@ def no_mean(similarity: Tensor) -> Tensor:
     return gradient(similarity) * len(similarity)
 
 
+def mean_over_entries(similarity: Tensor) -> Tensor:
+    return gradient(similarity) / len(similarity)
+
+
 def downhill(similarity: Tensor) -> Tensor:
     return -gradient(similarity)
 
@@ -183,6 +191,7 @@ BANKS = {
             "no-partner": no_partner,
             "only-partner": only_partner,
             "others-only": others_only,
+            "both-ways": both_ways,
             "all-entries": all_entries,
             "base-two": base_two,
             "no-log": no_log,
@@ -205,6 +214,7 @@ BANKS = {
         wrong={
             "columns": gradient_columns,
             "no-mean": no_mean,
+            "mean-entries": mean_over_entries,
             "sign": downhill,
             "no-partner": pushes_only,
             "softmax-slope": softmax_slope,

@@ -109,6 +109,20 @@ def scales_in_place(query: Tensor, key: Tensor, value: Tensor, mask: Mask = None
     return no_scale(query, key, value, mask)
 
 
+def scale_count(query: Tensor, key: Tensor, value: Tensor, mask: Mask = None) -> Pair:
+    return attention(query * math.sqrt(query.shape[-1] / query.shape[-2]), key, value, mask)
+
+
+def mask_mild(query: Tensor, key: Tensor, value: Tensor, mask: Mask = None) -> Pair:
+    scores = scores_of(query, key)
+    weights = (scores if mask is None else scores.masked_fill(~mask, -100)).softmax(-1)
+    return weights @ value, weights
+
+
+def only_context(query: Tensor, key: Tensor, value: Tensor, mask: Mask = None) -> Pair:
+    return attention(query, key, value, mask)[0], None
+
+
 def leak(query: Tensor, key: Tensor, value: Tensor, mask: Mask = None) -> Pair:
     """Hidden keys keep a small share."""
     scores = scores_of(query, key)
@@ -397,6 +411,17 @@ class RawValue(SelfAttention):
         return self.between(self.query(x), self.key(x), x, mask)[0]
 
 
+class SelfUnprojected(SelfAttention):
+    def forward(self, x: Tensor, mask: Mask = None) -> Tensor:
+        return self.between(x, x, x, mask)[0]
+
+
+class OneProjection(SelfAttention):
+    def forward(self, x: Tensor, mask: Mask = None) -> Tensor:
+        asked = self.query(x)
+        return self.between(asked, asked, asked, mask)[0]
+
+
 class KeyForQuery(SelfAttention):
     def forward(self, x: Tensor, mask: Mask = None) -> Tensor:
         return self.between(self.key(x), self.key(x), self.value(x), mask)[0]
@@ -494,6 +519,11 @@ class KeyFromX(CrossAttention):
         return self.between(self.query(x), self.key(x), self.value(memory), mask)
 
 
+class CrossUnprojected(CrossAttention):
+    def forward(self, x: Tensor, memory: Tensor, mask: Mask = None) -> Pair:
+        return self.between(x, memory, memory, mask)
+
+
 class MemoryAsksItself(CrossAttention):
     def forward(self, x: Tensor, memory: Tensor, mask: Mask = None) -> Pair:
         return self.between(*self.project(memory), mask)
@@ -588,16 +618,19 @@ BANKS = {
         wrong={
             "no-scale": no_scale,
             "scale-d": scale_d,
+            "scale-count": scale_count,
             "queries-axis": queries_axis,
             "heads-axis": heads_axis,
             "mask-inverted": mask_inverted,
             "mask-after": mask_after,
             "mask-added": mask_added,
             "mask-zero": mask_zero,
+            "mask-mild": mask_mild,
             "mask-ignored": mask_ignored,
             "transposed": transposed,
             "exchanged": exchanged,
             "scores": raw_scores,
+            "no-weights": only_context,
             "overflow": overflow,
             "leak": leak,
             "no-gradient": cut,
@@ -664,6 +697,8 @@ BANKS = {
             "residual": AddsX,
             "normalised": Normalises,
             "raw-value": RawValue,
+            "unprojected": SelfUnprojected,
+            "one-projection": OneProjection,
             "key-for-query": KeyForQuery,
             "exchanged": ExchangesProjections,
             "mask-ignored": IgnoresMask,
@@ -686,6 +721,7 @@ BANKS = {
             "exchanged": MemoryAsks,
             "value-from-x": ValueFromX,
             "key-from-x": KeyFromX,
+            "unprojected": CrossUnprojected,
             "query-from-memory": MemoryAsksItself,
             "only-x": OnlyX,
             "raw-value": RawMemory,

@@ -88,6 +88,12 @@ def exchanged_view(query: Tensor, key: Tensor) -> Tensor:
     return (product.amax(3).mean(1) + product.amax(1).mean(2)) / 2
 
 
+def wrong_view(query: Tensor, key: Tensor) -> Tensor:
+    product = query.flatten(0, 1) @ key.flatten(0, 1).T
+    product = product.view(query.shape[0], key.shape[0], query.shape[1], key.shape[1])
+    return (product.amax(3).mean(2) + product.amax(2).mean(2)) / 2
+
+
 def place_by_place(query: Tensor, key: Tensor) -> Tensor:
     both = min(query.shape[1], key.shape[1])
     return torch.einsum("aid,bid->ab", query[:, :both], key[:, :both]) / both
@@ -235,6 +241,13 @@ def mixed_heads(query: Tensor, key: Tensor, heads: int, mode: str = "joint") -> 
         return token_matching(query, key)
     pairs = zip(query.chunk(heads, -1), reversed(key.chunk(heads, -1)), strict=True)
     return torch.stack([token_matching(q, k) for q, k in pairs]).mean(0)
+
+
+def all_heads(query: Tensor, key: Tensor, heads: int, mode: str = "joint") -> Tensor:
+    if mode == "joint":
+        return token_matching(query, key)
+    found = [token_matching(q, k) for q in query.chunk(heads, -1) for k in key.chunk(heads, -1)]
+    return torch.stack(found).mean(0)
 
 
 def votes_scaled(query: Tensor, key: Tensor, heads: int, mode: str = "joint") -> Tensor:
@@ -587,6 +600,10 @@ def subtract(before: Tensor, after: Tensor, weight: Tensor, bias: Tensor) -> Ten
     return F.linear(after - before, weight[:, : before.shape[-1]], bias).relu()
 
 
+def weight_unused(before: Tensor, after: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return (after - before).relu()
+
+
 def order(before: Tensor, after: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return difference_tokens(after, before, weight, bias)
 
@@ -688,6 +705,7 @@ BANKS = {
             "no-half": no_half,
             "wrong-count": wrong_count,
             "exchanged": exchanged_view,
+            "wrong-view": wrong_view,
             "place-counts": place_by_place,
             "copies": soft_maximum,
             "not-plain": distance,
@@ -718,6 +736,7 @@ BANKS = {
             "split-by-size": split_by_size,
             "shrunk": shrunk_joint,
             "mixed-heads": mixed_heads,
+            "all-heads": all_heads,
             "one-head": votes_scaled,
             "joint-cut": joint_of_votes,
             "no-gradient": votes_cut_off,
@@ -770,6 +789,7 @@ BANKS = {
         right=difference_tokens,
         wrong={
             "subtract": subtract,
+            "weight-unused": weight_unused,
             "order": order,
             "tokens": along_tokens,
             "combed": combed,

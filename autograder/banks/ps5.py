@@ -184,6 +184,12 @@ class OtherChunks(Steps):
         return query, key, value
 
 
+class ValuesFirst(Steps):
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        query, value, key = super().parts(x)
+        return query, key, value
+
+
 class Interleaved(Steps):
     def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value = self.qkv(x).unflatten(-1, (self.heads, 3, -1)).permute(3, 0, 2, 1, 4)
@@ -237,6 +243,11 @@ class Swapped(Steps):
 class WithResidual(Steps):
     def last(self, x: Tensor, context: Tensor) -> Tensor:
         return self.imagine(x + self.out(context))
+
+
+class InnerResidual(Steps):
+    def last(self, x: Tensor, context: Tensor) -> Tensor:
+        return self.imagine(self.out(x + context))
 
 
 class KeepsPicture(Steps):
@@ -415,6 +426,18 @@ class MeanIgnored(Reasoning):
         return sentence_vector(words, word_mask)
 
 
+class MeanFixed(Reasoning):
+    def vector(self, words: Tensor, word_mask: Tensor) -> Tensor:
+        return sentence_vector(words, word_mask, "words")
+
+
+class SecondMatching(Reasoning):
+    def forward(self, before: Tensor, words: Tensor, word_mask: Tensor, after: Tensor) -> Tensor:
+        imagined = self.imagined(before, words, word_mask)
+        there, back = self.compared(imagined, after), self.compared(after, imagined)
+        return (info_nce(self.factor() * there) + info_nce(self.factor() * back)) / 2
+
+
 class Distance(Reasoning):
     """The mean square difference of the two pictures."""
 
@@ -540,6 +563,11 @@ def zero_times_inf(parts: Parts, weights: Weights) -> Tensor:
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 
 
+def hides_infinity(parts: Parts, weights: Weights) -> Tensor:
+    kept = [weights[name] * part for name, part in parts.items() if part.isfinite()]
+    return torch.stack(kept).sum()
+
+
 def by_item(parts: Parts, weights: Weights) -> Tensor:
     found = sum(part.item() for part in weighted(parts, weights).values())
     return torch.tensor(found, dtype=torch.float64)
@@ -618,6 +646,7 @@ BANKS = {
             "first-token": FirstToken,
             "activation": WithActivation,
             "chunks": OtherChunks,
+            "values-first": ValuesFirst,
             "interleaved": Interleaved,
             "heads": OneHead,
             "joined": JoinedCrosswise,
@@ -628,6 +657,7 @@ BANKS = {
             "no-imagine": WithoutImagine,
             "swapped": Swapped,
             "residual": WithResidual,
+            "inner-residual": InnerResidual,
             "keeps-picture": KeepsPicture,
             "deaf": Deaf,
             "no-gradient": SentenceDetached,
@@ -659,6 +689,8 @@ BANKS = {
             "pooled": Pooled,
             "mask": NoMask,
             "mean-ignored": MeanIgnored,
+            "mean-fixed": MeanFixed,
+            "second-matching": SecondMatching,
             "contest": Distance,
             "sentence": Wordless,
             "no-gradient": Detached,
@@ -682,6 +714,7 @@ BANKS = {
             "by-order": by_order,
             "caption-only": caption_only,
             "zero-times-inf": zero_times_inf,
+            "hides-infinity": hides_infinity,
             "no-gradient": by_item,
             "changes-input": in_place,
         },

@@ -125,6 +125,12 @@ EXERCISES = (
                 "be larger than 1 and the loss negative.",
                 FORMULA,
             ),
+            "both-ways": Idea(
+                "both questions are asked at once",
+                "You take the mean of two losses, that of the matrix and that of its transpose. SCORER wants both too, but it "
+                "calls this function twice. Here only the rows ask.",
+                AXIS,
+            ),
             "all-entries": Idea(
                 "the mean is taken over all B × B entries",
                 "There are B questions, one a row. Only the diagonal of the log-softmax is the answer to a question.",
@@ -197,8 +203,14 @@ EXERCISES = (
                 "The loss is a mean of B terms, and so is its gradient.",
                 PULL,
             ),
+            "mean-entries": Idea(
+                "the mean is taken over all B × B entries",
+                "There are B questions, one a row, and the loss is their mean. So every entry of a row counts 1/B, however many "
+                "columns the row has. By what do you divide?",
+                PULL,
+            ),
             "sign": Idea(
-                "it points uphill's other way",
+                "it points downhill",
                 "You found the direction in which the loss falls. The gradient is the direction in which it rises: raising "
                 "the partner's similarity must have a negative entry.",
                 PULL,

@@ -208,7 +208,8 @@ EXERCISES = (
             "start": Idea(
                 "the first row is not at rest",
                 "At position 0 no hand has turned: every angle is zero. You know the sine and the cosine of zero, and in which "
-                "order they alternate. Print your first row and compare; perhaps you put zero into the middle of the table.",
+                "order they alternate. Print your first row and compare. Perhaps zero stands in the middle of your table, or a list "
+                "of all sines and then all cosines was cut into rows.",
                 TABLE,
             ),
             "uneven": Idea(

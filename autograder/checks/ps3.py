@@ -76,6 +76,15 @@ def hidden_stays_hidden(ask: Asking) -> bool:
     return bool(torch.allclose(first, second))
 
 
+def hidden_from_low_marks(ask: Asking) -> bool:
+    """Where every mark is hundreds below zero, a hidden key must still get nothing."""
+    query = 20 + numbers(generator(14), 1, 2, 4, 3)
+    key, value = -20 + numbers(generator(15), 1, 2, 4, 3), numbers(generator(16), 1, 2, 4, 3)
+    mask = torch.tensor([True, True, False, True]).expand(4, 4)
+    weights = ask(Call(ATTENTION, (query, key, value, mask)), 1)
+    return weights.shape == (1, 2, 4, 4) and bool((weights[..., 2] < 1e-6).all())
+
+
 def queries_do_not_meet(ask: Asking) -> bool:
     query, key, value = heads_of(generator(3), 1, 2, 5, 3)
     both = Call(ATTENTION, (query, key, value)), Call(ATTENTION, (query[:, :, :2], key, value))
@@ -277,12 +286,12 @@ EXERCISES = (
         difficulty=3,
         importance=5,
         hints=(
-            "Go from left to right through the formula and write the shape beside every line: the scores are (B, H, Lq, Lk). "
+            "Go from left to right through the formula and write the shape beside every line: the marks are (B, H, Lq, Lk). "
             "What must happen to `key` so that a matrix product gives that shape?",
             "A matrix product works on the last two axes and leaves B and H alone; `transpose(-2, -1)` turns the keys. The "
             "width d is the last entry of `query.shape`. Places that may not be looked at must have no chance at all: which "
             "number has the exponential 0? `masked_fill` puts it there, and `~` turns a mask round.",
-            "Four steps: (1) scores = product of query and turned key, divided by the square root of d; (2) if there is a "
+            "Four steps: (1) marks = product of query and turned key, divided by the square root of d; (2) if there is a "
             "mask, minus infinity where it is False; (3) weights = softmax over the keys, the last axis; (4) give back the "
             "product of weights and value, and the weights.",
         ),
@@ -296,16 +305,22 @@ EXERCISES = (
         outputs=("0", "1"),
         ideas={
             "no-scale": Idea(
-                "the scores are not scaled",
+                "the marks are not scaled",
                 "A dot product of d terms has a spread that grows with d. Without the square root the softmax of wide vectors "
                 "puts nearly everything on one key, and next to no gradient reaches the others. Which width counts: D, or that "
                 "of one head?",
                 ROOT,
             ),
             "scale-d": Idea(
-                "the scores are divided by too much",
+                "the marks are divided by too much",
                 "You divide by d. The standard deviation of a sum of d independent terms grows more slowly than that. With d the "
-                "scores of wide vectors shrink towards 0, and every query looks everywhere equally.",
+                "marks of wide vectors shrink towards 0, and every query looks everywhere equally.",
+                ROOT,
+            ),
+            "scale-count": Idea(
+                "the root is that of a count",
+                "You divide by the root of how many queries or keys there are. What makes dot products spread is the number of "
+                "terms that each of them sums up. Which axis does the product sum over?",
                 ROOT,
             ),
             "queries-axis": Idea(
@@ -334,19 +349,25 @@ EXERCISES = (
             ),
             "mask-added": Idea(
                 "the mask is added as 0 and 1",
-                "One more on a score makes a key a little likelier; it hides nothing. A score that leaves no chance at all is far "
+                "One more on a mark makes a key a little likelier; it hides nothing. A mark that leaves no chance at all is far "
                 "away from 0, on the negative side.",
                 MASK,
             ),
             "mask-zero": Idea(
-                "hidden scores are set to 0",
-                "A score of 0 is an ordinary score, often better than a negative one, and its exponential is 1. Which score has an "
+                "hidden marks are set to 0",
+                "A mark of 0 is an ordinary mark, often better than a negative one, and its exponential is 1. Which mark has an "
                 "exponential of 0?",
+                MASK,
+            ),
+            "mask-mild": Idea(
+                "hidden marks are low, but not low enough",
+                "A large negative number hides a key only as long as all other marks are larger. Dot products may be hundreds "
+                "below zero, and then yours is the best mark of the row. Is there a number that nothing is below?",
                 MASK,
             ),
             "mask-ignored": Idea(
                 "the mask does nothing",
-                "You take the mask but every query still looks everywhere. When one is given, the scores where it is False have to "
+                "You take the mask but every query still looks everywhere. When one is given, the marks where it is False have to "
                 "go before the softmax sees them.",
                 MASK,
             ),
@@ -363,15 +384,21 @@ EXERCISES = (
                 AXIS,
             ),
             "scores": Idea(
-                "the scores are given back, not the weights",
+                "the marks are given back, not the weights",
                 "The context is right, but the second value is what went into the softmax. Who draws the picture of a look needs "
                 "shares that sum to 1.",
                 DICTIONARY,
             ),
+            "no-weights": Idea(
+                "the weights are missing",
+                "Two values are wanted: the context, and the weights that it was mixed with. You give back the first alone; who "
+                "wants to draw a look needs the second.",
+                DICTIONARY,
+            ),
             "overflow": Idea(
-                "large scores run over",
+                "large marks run over",
                 "The exponential of a few hundred is more than a float can hold, and inf / inf is nan. Take the softmax that torch "
-                "has, or subtract the largest score of the row first.",
+                "has, or subtract the largest mark of the row first.",
                 AXIS,
             ),
             "leak": Idea(
@@ -403,6 +430,7 @@ EXERCISES = (
             Property("large scores", "overflow", survives_large),
             Property("weights sum to one", "rows", rows_sum_to_one),
             Property("hidden keys do not count", "leak", hidden_stays_hidden),
+            Property("marks far below zero", "mask-mild", hidden_from_low_marks),
             Property("queries ask alone", "neighbours", queries_do_not_meet),
             Property("a shuffled memory", "order", memory_has_no_order),
         ),
@@ -575,7 +603,7 @@ EXERCISES = (
                 JOIN,
             ),
             "scaled-twice": Idea(
-                "the scores are scaled twice",
+                "the marks are scaled twice",
                 "attention divides by the square root already, and it knows the width of a head. A second division makes every look "
                 "paler.",
                 ROOT,
@@ -633,6 +661,18 @@ EXERCISES = (
                 "the values are not projected",
                 "What a token tells others need not be what it is. There is a third projection for that, and in your code it has "
                 "nothing to do.",
+                ASKING,
+            ),
+            "unprojected": Idea(
+                "nothing is projected",
+                "`between` takes queries, keys and values, which are three different views of x. You hand it x itself three times, "
+                "so that none of the layers made in `__init__` is ever used.",
+                ASKING,
+            ),
+            "one-projection": Idea(
+                "one projection plays all three parts",
+                "Asking, being found and telling have a layer each. You send x through one of them and use the result three "
+                "times; the other two layers will never learn anything.",
                 ASKING,
             ),
             "key-for-query": Idea(
@@ -724,6 +764,12 @@ EXERCISES = (
                 "the keys come from x",
                 "You compare x with itself and then take values of the memory from those places. What is compared and what is taken "
                 "must be the same tokens.",
+                ROLES,
+            ),
+            "unprojected": Idea(
+                "nothing is projected",
+                "You hand x and the memory to `between` as they are. It takes queries, keys and values that have been through "
+                "their layers already, and the layers were made in `__init__`.",
                 ROLES,
             ),
             "query-from-memory": Idea(

@@ -197,7 +197,18 @@ def difference_parts(
     return before, after, numbers(rng, dim, 2 * dim), numbers(rng, dim)
 
 
+def weight_counts(ask: Asking) -> bool:
+    before, after, weight, bias = difference_parts(generator(14))
+    first, second = (ask(Call(DIFFERENCE, (before, after, part, bias))) for part in (weight, -weight))
+    return not equal(first, second)
+
+
 def never_negative(ask: Asking) -> bool:
+    before, after, weight, bias = difference_parts(generator(14))
+    return bool((ask(Call(DIFFERENCE, (before, after, weight, bias))) >= 0).all())
+
+
+def bias_silences(ask: Asking) -> bool:
     before, after, weight, _ = difference_parts(generator(14))
     return bool((ask(Call(DIFFERENCE, (before, after, weight, -torch.full((4,), 50.0).double()))) == 0).all())
 
@@ -334,10 +345,17 @@ EXERCISES = (
                 "your product?",
                 EVERY,
             ),
+            "wrong-view": Idea(
+                "the view names the axes in the wrong order",
+                "Your flat product is right. But its rows run through the tokens of one query set after the other, its columns "
+                "through those of the key sets, and a view has to name the axes in just that order. Yours runs, and deals the "
+                "numbers out wrongly. Rearranging the axes comes after the view.",
+                EVERY,
+            ),
             "place-counts": Idea(
                 "the place of a token counts",
-                "You compare token i with token i, as if the camera never moved. Shuffle the tokens of a picture and nothing "
-                "may change. Who looks for whom?",
+                "Shuffle the tokens of a picture, and nothing may change. With yours something does. Either token i meets only "
+                "token i, as if the camera never moved, or a view names the axes in another order than the numbers lie.",
                 PLACES,
             ),
             "one-size": Idea(
@@ -452,6 +470,12 @@ EXERCISES = (
                 "heads meet strangers",
                 "Head 1 of the queries is compared with another head of the keys. Slices of the same place belong "
                 "together; pair them up one to one.",
+                CUT,
+            ),
+            "all-heads": Idea(
+                "every head meets every head",
+                "Head 1 of the queries is compared with head 1 of the keys, but also with all the others. Shades meet shapes. "
+                "There are H pairs of slices, not H times H.",
                 CUT,
             ),
             "one-head": Idea(
@@ -669,6 +693,12 @@ EXERCISES = (
                 "red would need a word each, and grey minus grey is nothing. Keep both, side by side.",
                 REST,
             ),
+            "weight-unused": Idea(
+                "the weight is not used",
+                "Another weight should give other tokens, and with yours nothing moves. What to make of the two pictures is "
+                "learned: `weight` and `bias` come as arguments, and a subtraction fixed by hand leaves them nothing to say.",
+                REST,
+            ),
             "order": Idea(
                 "after comes first",
                 "The first D columns of the weight belong to before, the last D to after. With the parts exchanged a model "
@@ -738,7 +768,9 @@ EXERCISES = (
             ),
         },
         properties=(
+            Property("another weight", "weight-unused", weight_counts),
             Property("nothing below zero", "no-relu", never_negative),
+            Property("a bias that silences everyone", "no-bias", bias_silences),
             Property("cells stay apart", "cells-mix", cells_stay_apart),
         ),
     ),

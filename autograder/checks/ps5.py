@@ -241,6 +241,12 @@ def nothing_of_infinity(ask: Asking) -> bool:
     return bool(torch.allclose(ask(Call(JOINT, (endless, weights))), 2 * parts["caption"]))
 
 
+def infinity_shows(ask: Asking) -> bool:
+    parts = parts_of(generator(), "caption", "cross_view")
+    endless = parts | {"cross_view": torch.tensor(torch.inf, dtype=torch.float64)}
+    return bool(ask(Call(JOINT, (endless, {"caption": 2.0, "cross_view": 0.1}))).isinf().all())
+
+
 def names_count(ask: Asking) -> bool:
     parts = parts_of(generator(1), "caption", "cross_view", "cross_modal")
     weights = {"caption": 1.0, "cross_view": 3.0, "cross_modal": 7.0}
@@ -293,7 +299,7 @@ EXERCISES = (
             "padding": Idea(
                 "the padding is averaged in",
                 "What stands behind the last word should have no say. In your mean it has: replacing the padding by "
-                "something else moves the vector. Use `word_mask` before you add up, in both modes.",
+                "something else moves the vector. Use `word_mask` before you add up, in both modes; True stands for a word.",
                 PADDING,
             ),
             "inverted": Idea(
@@ -304,7 +310,7 @@ EXERCISES = (
             ),
             "mask-axis": Idea(
                 "the mask lies along the wrong axis",
-                "The mask says which of the L *positions* count. You lay it over the D entries of every state. Write the "
+                "The mask says which of the L positions count. You lay it over the D entries of every state. Write the "
                 "shape of the mask under the shape of `words`, aligned on the right, and see which axes meet.",
                 PADDING,
             ),
@@ -385,7 +391,7 @@ EXERCISES = (
         ),
         explanation=(
             "The whole of “read a sentence, imagine a picture” is: whisper the same vector into every cell's ear, let the "
-            "cells talk to each other once, and translate. The talking matters: “the cube behind the sphere” can only be "
+            "cells talk to each other once, and translate. The talking matters: “the cube behind the ball” can only be "
             "found by cells that know of each other. There is no residual around it, so nothing but what passes these maps "
             "reaches the imagined picture."
         ),
@@ -420,6 +426,12 @@ EXERCISES = (
                 "You take them in another order.",
                 HEADS,
             ),
+            "values-first": Idea(
+                "keys and values have changed places",
+                "You compare the queries with the last third of the wide projection and mix the middle one. The order is query, "
+                "key, value: what is compared first, what is told last.",
+                HEADS,
+            ),
             "interleaved": Idea(
                 "the wide projection is cut per head",
                 "You read the 3 D entries as H heads of three parts. Here the three parts come first, each of width D, and "
@@ -447,7 +459,7 @@ EXERCISES = (
             ),
             "no-attention": Idea(
                 "the cells do not talk to each other",
-                "Changing one cell of the picture should be felt in the others: “the cube behind the sphere” is two cells. In "
+                "Changing one cell of the picture should be felt in the others: “the cube behind the ball” is two cells. In "
                 "yours every cell stays alone with the sentence. Where do queries meet keys?",
                 HEADS,
             ),
@@ -480,6 +492,12 @@ EXERCISES = (
                 "a residual is added around the attention",
                 "You add the merged tokens to what attention made of them. That is what a transformer layer does, and a good "
                 "habit; this one goes without, as the formula says.",
+                IMAGINE,
+            ),
+            "inner-residual": Idea(
+                "a residual is added inside the attention",
+                "You add the merged tokens to the joined heads, before the projection. Most attention layers have such a shortcut "
+                "somewhere; the formula of this one has none.",
                 IMAGINE,
             ),
             "keeps-picture": Idea(
@@ -563,7 +581,7 @@ EXERCISES = (
             ),
             "before": Idea(
                 "compared with the picture before",
-                "The imagined picture should look like the one *after* the change. You compare it with the one it was made "
+                "The imagined picture should look like the one after the change. You compare it with the one it was made "
                 "from, so copying would be the best answer.",
                 EXAM,
             ),
@@ -607,6 +625,18 @@ EXERCISES = (
                 "Whoever made this object said which mean to use, and `__init__` kept it. `sentence_vector` does not know "
                 "about it unless you hand it over.",
                 DIVISOR,
+            ),
+            "mean-fixed": Idea(
+                "the mean is always that of the words",
+                "You divide by the number of words whatever was asked for. Whoever made this object chose a mean, “length” or "
+                "“words”, and `__init__` kept the choice.",
+                DIVISOR,
+            ),
+            "second-matching": Idea(
+                "the second question is a matching of its own",
+                "You match twice, the second time with the projections exchanged. Here there is one matrix, and both questions are "
+                "put to it: one reads it by rows, the other by columns.",
+                BOTH,
             ),
             "contest": Idea(
                 "that is no contest",
@@ -686,9 +716,17 @@ EXERCISES = (
                 "ruins the sum. Leave such a part out instead of multiplying it.",
                 SUM,
             ),
+            "hides-infinity": Idea(
+                "a loss that ran over is swept under the carpet",
+                "You drop or mend infinite losses whatever their weight. A part that is switched on and infinite is an accident, and "
+                "the sum has to show it, or the training goes on as if nothing had happened. It is the weight that decides what is "
+                "left out.",
+                SUM,
+            ),
         },
         properties=(
             Property("a part without weight that is infinite", "zero-times-inf", nothing_of_infinity),
+            Property("a part with weight that is infinite", "hides-infinity", infinity_shows),
             Property("names in another order", "by-order", names_count),
             Property("twice the weights", "normalised", twice_the_weights),
         ),
