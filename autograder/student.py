@@ -147,7 +147,7 @@ def use(piece: Any, call: Call) -> Answer:
 
 def inner(leaves: Sequence[Value]) -> dict[str, Tensor]:
     """The arguments from which a gradient is asked, by number, and by name within a dictionary."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for place, value in enumerate(leaves):
         parts = (
             {f"{place}.{name}": part for name, part in value.items()}

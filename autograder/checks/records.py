@@ -71,13 +71,23 @@ def pack(records: list[Record]) -> dict[str, np.ndarray]:
 
 
 def write_value(value: Any, tensors: list[Tensor]) -> Any:
-    """A value as JSON; tensors are kept aside and named."""
+    """A value as JSON; tensors are kept aside and named, equal ones once."""
     if isinstance(value, Tensor):
+        for place, stored in enumerate(tensors):
+            if identical(stored, value):
+                return {"tensor": f"t{place}"}
         tensors.append(value)
         return {"tensor": f"t{len(tensors) - 1}"}
     if isinstance(value, Mapping):
         return {"parts": {name: write_value(part, tensors) for name, part in value.items()}}
     return value
+
+
+def identical(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors are the same bit by bit."""
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    return first.numpy().tobytes() == second.numpy().tobytes()
 
 
 def read_value(value: Any, tensors: Mapping[str, Tensor]) -> Any:
