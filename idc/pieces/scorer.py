@@ -117,7 +117,7 @@ class Scorer(nn.Module):
     tokens = ReLU(Dropout(W [before' ; after'])). Only the last layer's similarities reach the loss, so
     only they are computed, and only when `match` is asked for.
 
-    channels: C of the grids, coordinates excluded. height, width: of the grids.
+    channels: C of the grids, coordinates excluded. height, width: of the grids. matching: None for `token_matching`.
     Raises ValueError for grids of another shape.
     """
 
@@ -130,7 +130,7 @@ class Scorer(nn.Module):
         heads: int,
         layers: int,
         dropout: float = 0.1,
-        matching: Matching = token_matching,
+        matching: Matching | None = None,
     ):
         super().__init__()
         self.shape = (channels, height, width)
@@ -138,7 +138,8 @@ class Scorer(nn.Module):
         self.column = nn.Embedding(width, dim // 2)
         self.row = nn.Embedding(height, dim // 2)
         self.layers: Sequence[CrossViewLayer] = nn.ModuleList(  # type: ignore[assignment]
-            pieces.CrossViewLayer(dim, heads, dropout, matching) for _ in range(layers)
+            pieces.CrossViewLayer(dim, heads, dropout, matching or pieces.token_matching)
+            for _ in range(layers)
         )
         self.difference = nn.Linear(2 * dim, dim)
         self.dropout = nn.Dropout(dropout)
