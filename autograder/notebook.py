@@ -99,12 +99,7 @@ def mine(name: str, piece: Any = None) -> Any:
     if each is None or name not in idc.pieces.__all__:
         raise UserError(f"there is no piece “{name}”; there are {', '.join(idc.pieces.__all__)}.")
     if piece is None:
-        from autograder.submission import read_own
-
-        home = next(
-            (folder for folder in sorted(Path.cwd().parent.glob(f"{each.set}_*")) if folder.is_dir()), None
-        )
-        piece = read_own(home).pieces.get(name) if home and any(home.iterdir()) else None
+        piece = found_elsewhere(name, each.set)
     if piece is not None and each.judge(Local({name: piece})).status is Status.RIGHT:
         say(f"`{name}`: yours, from {each.id}.", COLOR[Status.RIGHT])
         return piece
@@ -124,6 +119,18 @@ def mine(name: str, piece: Any = None) -> Any:
         COLOR[Status.WRONG],
     )
     return library
+
+
+def found_elsewhere(name: str, set: str) -> Any:
+    """A piece from the folder of its problem set beside this one; None where it has none."""
+    from autograder.submission import read_own
+
+    home = next((each for each in sorted(Path.cwd().parent.glob(f"{set}_*")) if each.is_dir()), None)
+    try:
+        return read_own(home).pieces.get(name) if home else None
+    except UserError as error:  # a broken notebook must not stop this one
+        say(str(error), COLOR[Status.WRONG])
+        return None
 
 
 def say(text: str, color: str) -> None:

@@ -1,7 +1,7 @@
 """A student's pieces, read from notebooks and .py files.
 
-Only definitions are executed: imports, functions, classes, constants, and `X = mine("X")`. Cells that train or draw are
-passed over, so reading a folder takes a moment and has no effect beyond it.
+Only definitions are executed: imports, functions, classes, constants, what a piece needs, and `X = mine("X")`. Cells
+that train or draw are passed over, so reading a folder takes a moment and has no effect beyond it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import json
 import linecache
-import re
+import sys
+import tokenize
 import types
-from collections.abc import Container, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ from typing import Any
 from autograder.bridges.published import BRIDGES, OURS, is_published
 from autograder.checks import exercises
 from autograder.checks.exercise import Status, Verdict
-from autograder.student import Local
+from autograder.student import Local, aside
 from idc.errors import UserError
 
 QUIET = (
     ast.Constant, ast.Name, ast.Load, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.UnaryOp, ast.USub, ast.BinOp,
     ast.operator, ast.Attribute,
 )  # fmt: skip
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+STILL_PYTHON = ("%%time", "%%capture")  # of cells whose code counts all the same
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Cell:
 
     where: str
     source: str
+    file: Path
 
 
 @dataclass
@@ -48,13 +52,14 @@ class Own:
 def read_own(folder: str | Path) -> Own:
     """The pieces that notebooks and .py files below a folder (or one such file) define.
 
-    Where two files define a piece, the one of the problem set it belongs to counts, else the last. Raises UserError for a
-    path that does not exist or holds no such file.
+    Where two files define a piece, the one of the problem set it belongs to counts; else the last definition. Raises
+    UserError for a path that does not exist or holds no such file.
     """
     files = source_files(Path(folder))
-    reader = Reader({file.stem: file for file in files if file.suffix == ".py"})
-    for file in files:
-        reader.read(file)
+    reader = Reader([file for file in files if file.suffix == ".py"])
+    with aside():
+        for file in files:
+            reader.read(file)
     return reader.own
 
 
@@ -83,84 +88,132 @@ def belongs(file: Path, set: str) -> bool:
 
 
 def cells(file: Path) -> Iterator[Cell]:
-    """The code of a file. Raises UserError for a notebook that cannot be read."""
+    """The code of a file. Raises UserError for one that cannot be read."""
     try:
-        text = file.read_text(encoding="utf-8")
         if file.suffix == ".py":
-            yield Cell(str(file), text)
+            with tokenize.open(file) as opened:  # in the encoding that it names
+                yield Cell(str(file), opened.read(), file)
             return
-        for number, cell in enumerate(json.loads(text)["cells"], start=1):
+        notebook = json.loads(file.read_text(encoding="utf-8-sig"))
+        for number, cell in enumerate(notebook["cells"], start=1):
             if cell["cell_type"] == "code":
-                yield Cell(f"{file}, cell {number}", without_magic("".join(cell["source"])))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} cannot be read ({error}); save it again in JupyterLab.") from error
+                source = "".join(cell["source"]).removeprefix("\ufeff")
+                yield Cell(f"{file}, cell {number}", without_magic(source), file)
+    except (ValueError, KeyError, TypeError, SyntaxError) as error:
+        raise UserError(
+            f"{file} cannot be read ({type(error).__name__}: {error}); save it again in JupyterLab."
+        ) from error
 
 
 def without_magic(source: str) -> str:
-    """The source with %magic, !commands and ?questions turned into `pass`; "" for a cell in another language."""
-    lines = source.splitlines()
-    if lines and lines[0].startswith("%%"):
-        return ""
-    return "\n".join(re.sub(r"^(\s*)[%!?].*", r"\1pass", line) for line in lines)
+    """The source with %magic, !commands and ?questions as calls, which are no definitions."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    first, _, rest = source.partition("\n")
+    if first.split() and first.split()[0] in STILL_PYTHON:
+        source = f"pass\n{rest}"
+    try:
+        return TransformerManager().transform_cell(source).rstrip("\n")
+    except SyntaxError:
+        return source
 
 
 class Reader:
     """Executes the definitions of files and keeps those that are pieces.
 
-    modules: the .py files by name; one that imports another gets what was read of it.
+    modules: the .py files; one that imports another gets what was read of it.
     """
 
-    def __init__(self, modules: dict[str, Path]):
+    def __init__(self, modules: list[Path]):
         self.modules = modules
         self.own = Own()
-        self.done: dict[Path, dict[str, Any]] = {}
+        self.done: dict[Path, types.ModuleType] = {}
         self.exercises = {each.piece: each for each in exercises().values()}
 
-    def read(self, file: Path) -> dict[str, Any]:
-        """What the file defines, by name."""
+    def read(self, file: Path) -> types.ModuleType:
+        """What the file defines."""
         if file in self.done:
             return self.done[file]
-        names = self.done[file] = vars(types.ModuleType(f"own_{file.stem}"))
+        module = self.done[file] = types.ModuleType(f"own_{file.stem}")
+        sys.modules[module.__name__] = module  # where dataclasses look for it
+        statements = list(self.statements(file))
+        wanted = needed([node for node, _ in statements], self.exercises.keys() | OURS.keys())
+        for node, cell in statements:
+            if is_definition(node, wanted):
+                self.execute(node, cell, vars(module))
+        return module
+
+    def statements(self, file: Path) -> Iterator[tuple[ast.stmt, Cell]]:
+        """The statements of a file's cells; what is no Python is noted."""
         for cell in cells(file):
             try:
                 tree = ast.parse(cell.source)
-            except SyntaxError as error:
-                self.own.notes.append(
-                    f"{cell.where} is no Python (line {error.lineno}: {error.msg}); passed over."
-                )
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                line = getattr(error, "lineno", None)
+                reason = f"line {line}: {error.msg}" if line else error  # type: ignore[union-attr]
+                self.own.notes.append(f"{cell.where} is no Python ({reason}); passed over.")
                 continue
             lines = cell.source.splitlines(keepends=True)
             linecache.cache[cell.where] = (len(cell.source), None, lines, cell.where)
-            for node in tree.body:
-                if is_definition(node, self.exercises):
-                    self.execute(node, cell, names)
-        return names
+            yield from ((node, cell) for node in tree.body)
 
     def execute(self, node: ast.stmt, cell: Cell, names: dict[str, Any]) -> None:
         """Execute one definition in the names of its file."""
         names["mine"] = self.mine
         try:
-            if isinstance(node, ast.ImportFrom) and (other := self.neighbour(node)):
-                theirs = self.read(other)
-                names |= {each.asname or each.name: theirs[each.name] for each in node.names}
+            if isinstance(node, ast.Import | ast.ImportFrom) and self.take_from_neighbour(node, cell, names):
                 return
+            # Annotations are not evaluated: this file's own `from __future__` holds for what it compiles.
             exec(compile(ast.Module([node], []), cell.where, "exec"), names)
-        except Exception as error:  # noqa: BLE001, student code may raise anything
+            for name in sorted(bound(node) & names.keys()):
+                self.keep(name, names[name], cell)
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:  # noqa: BLE001, student code may raise anything
             if not isinstance(node, ast.Assign | ast.AnnAssign):  # those may stand on cells that are not run
                 self.own.notes.append(f"{cell.where}, line {node.lineno}: {type(error).__name__}: {error}")
-            return
-        name = getattr(node, "name", None)
-        if name is None:
-            return
-        found = names[name]
+
+    def keep(self, name: str, found: Any, cell: Cell) -> None:
+        """Note a piece, unless an earlier one counts more: that of the problem set it belongs to."""
         if is_published(name, found):
             name, found = OURS[name], BRIDGES[name](found)
-        if name in self.exercises and not self.found_at_home(name):
+        if name not in self.exercises:
+            return
+        home, earlier = self.exercises[name].set, self.own.where.get(name)
+        if earlier is None or belongs(cell.file, home) or not belongs(earlier.file, home):
             self.own.pieces[name], self.own.where[name] = found, cell
 
-    def neighbour(self, node: ast.ImportFrom) -> Path | None:
-        """The file that `from .other import X` or `from models.other import X` means, if it was handed in, too."""
-        return self.modules.get((node.module or "").split(".")[-1])
+    def take_from_neighbour(
+        self, node: ast.Import | ast.ImportFrom, cell: Cell, names: dict[str, Any]
+    ) -> bool:
+        """Import from a file that was handed in, too. Whether it was one."""
+        if isinstance(node, ast.Import):
+            (each, *more) = node.names
+            other = self.neighbour(each.name, 0, cell.file)
+            if more or other is None or ("." in each.name and each.asname is None):
+                return False
+            names[each.asname or each.name] = self.read(other)
+            return True
+        other = self.neighbour(node.module or "", node.level, cell.file)
+        if other is None:
+            return False
+        theirs = vars(self.read(other))
+        for each in node.names:
+            if each.name == "*":
+                names |= {name: found for name, found in theirs.items() if not name.startswith("_")}
+            elif each.name in theirs:
+                names[each.asname or each.name] = theirs[each.name]
+            else:
+                raise ImportError(f"{other.name} defines no “{each.name}”")
+        return True
+
+    def neighbour(self, module: str, level: int, file: Path) -> Path | None:
+        """The file that `helpers`, `.helpers` or `models.helpers` means, if it was handed in; the nearest one."""
+        first, last = module.split(".")[0], module.split(".")[-1]
+        if first in sys.modules and not level:  # torch.py does not hide torch
+            return None
+        found = [each for each in self.modules if each.stem == last and each != file]
+        return min(found, key=lambda each: each.parent != file.parent, default=None)
 
     def mine(self, name: str, piece: Any = None) -> Any:
         """The piece if it passes its check, else the library's."""
@@ -172,25 +225,83 @@ class Reader:
             return piece
         return getattr(idc.pieces, name)
 
-    def found_at_home(self, name: str) -> bool:
-        """Whether a piece was already found in the problem set it belongs to."""
-        if name not in self.own.where:
-            return False
-        return belongs(Path(self.own.where[name].where.split(", cell ")[0]), self.exercises[name].set)
+
+def needed(nodes: Iterable[ast.stmt], pieces: Iterable[str]) -> set[str]:
+    """The names of the pieces and of all that they stand on."""
+    wanted: set[str] = set(pieces)
+    while more := {name for node in nodes if bound(node) & wanted for name in looked_up(node)} - wanted:
+        wanted |= more
+    return wanted
 
 
-def is_definition(node: ast.stmt, pieces: Container[str]) -> bool:
-    """Whether a statement defines something and does nothing else; a decorator, such as @interact, may do anything."""
-    if isinstance(node, ast.FunctionDef):
-        return not node.decorator_list or node.name in pieces
+def bound(node: ast.stmt) -> set[str]:
+    """The names that a statement defines; none for an import, and none for a stand-in."""
+    if isinstance(node, FUNCTION | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and not stands_in(node.value):
+        return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and is_stored(part)}
+    return set().union(*map(bound, branches(node)))
+
+
+def looked_up(node: ast.stmt) -> set[str]:
+    """The names that a statement takes from around it."""
+    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+    local = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
+    local |= {part.id for part in names if is_stored(part)}
+    return {part.id for part in names} - local
+
+
+def is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
+
+
+def branches(node: ast.stmt) -> list[ast.stmt]:
+    """The statements inside `if` and `try`."""
+    if isinstance(node, ast.If):
+        return node.body + node.orelse
+    if isinstance(node, ast.Try):
+        handled = [each for handler in node.handlers for each in handler.body]
+        return node.body + handled + node.orelse + node.finalbody
+    return []
+
+
+def stands_in(value: ast.expr) -> bool:
+    """Whether a value is `mine(…)`."""
+    if not isinstance(value, ast.Call):
+        return False
+    return getattr(value.func, "id", getattr(value.func, "attr", "")) == "mine"
+
+
+def is_definition(node: ast.stmt, wanted: Set[str]) -> bool:
+    """Whether a statement defines something and does nothing else, or defines what is wanted.
+
+    A call, or a decorator such as @interact, may do anything.
+    """
     if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef):
         return True
+    if isinstance(node, FUNCTION):
+        return not node.decorator_list or node.name in wanted
+    if inner := branches(node):
+        all_define = all(isinstance(each, ast.Pass) or is_definition(each, wanted) for each in inner)
+        return all_define and bool(bound(node) & wanted)
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
         return False
-    value = node.value
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "mine":
-        return True
-    return all(isinstance(part, QUIET) for part in ast.walk(value))
+    if stands_in(node.value):
+        return isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)
+    return bool(bound(node) & wanted) or is_quiet(node.value)
+
+
+def is_quiet(value: ast.AST) -> bool:
+    """Whether working a value out calls nothing."""
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, ast.Lambda):
+            continue
+        if not isinstance(part, QUIET):
+            return False
+        parts.extend(ast.iter_child_nodes(part))
+    return True
 
 
 def judge_own(own: Own) -> dict[str, Verdict]:

@@ -87,6 +87,18 @@ def test_mine_without_any_other_notebook_takes_the_librarys(
     assert mine("info_nce") is info_nce
 
 
+@pytest.mark.parametrize("name", ["broken.ipynb", "data.txt"])
+def test_mine_goes_on_where_the_other_notebook_cannot_be_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ps1_infonce").mkdir()
+    (tmp_path / "ps1_infonce" / name).write_text("no notebook")
+    (tmp_path / "ps4_scorer").mkdir()
+    monkeypatch.chdir(tmp_path / "ps4_scorer")
+    assert mine("info_nce") is info_nce
+    assert "ps1_infonce" in capsys.readouterr().out
+
+
 def test_mine_says_so_where_the_library_leaves_it_to_the_student(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

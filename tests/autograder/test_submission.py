@@ -143,3 +143,127 @@ def test_student_output_and_seeds_stay_aside(tmp_path: Path, capsys: pytest.Capt
     assert judge_own(read_own(tmp_path))["info_nce"].status is Status.RIGHT
     assert torch.equal(torch.rand(3), expected)
     assert capsys.readouterr() == ("", "")
+
+
+IMPORTS = "import functools\nimport math\nimport torch\nfrom torch import nn\n"
+BODY = "(s.logsumexp(1) - s.diagonal()).mean()"
+PIECE = f"def info_nce(s):\n    return {BODY}\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"info_nce = lambda s: {BODY}",
+        "def loss(s, k):\n    return (s.logsumexp(k) - s.diagonal()).mean()\n\ninfo_nce = functools.partial(loss, k=1)",
+        f"def loss(s):\n    return {BODY}\n\ninfo_nce = loss",
+        f"class Loss(nn.Module):\n    def forward(self, s):\n        return {BODY}\n\ninfo_nce = Loss()",
+        f"if True:\n    {PIECE.replace(chr(10), chr(10) + '    ')}",
+        f"try:\n    import no_such_module\nexcept ImportError:\n    info_nce = lambda s: {BODY}",
+        "row = lambda s: s.logsumexp(1)\ndef info_nce(s):\n    return (row(s) - s.diagonal()).mean()",
+        f"@functools.cache\ndef one():\n    return 1\n{PIECE.replace('mean()', 'mean() * one()')}",
+        f"ONE = math.log(math.e)\nTWO = 2 * ONE\n{PIECE.replace('mean()', 'mean() * TWO / 2')}",
+        "soft = nn.LogSoftmax(dim=1)\ndef info_nce(s):\n    return -soft(s).diagonal().mean()",
+        f"torch.logsumexp?\nfiles = !ls\nhere = %pwd\n{PIECE}",
+        f"%%time\n{PIECE}",
+        f"%%capture out\n{PIECE}",
+        f"await something()\n{PIECE}",
+        f"def info_nce(s):\n    return s.sum()\n\n{PIECE}",
+        f"from dataclasses import dataclass\n@dataclass\nclass Settings:\n    power: float = 1.0\n"
+        f"{PIECE.replace('mean()', 'mean() ** Settings().power')}",
+        f"print('loud')\nclass Loud:\n    print('louder')\n{PIECE}",
+        f"class Rude:\n    raise SystemExit\n{PIECE}",
+        PIECE.replace("\n", "\r\n"),
+        "\ufeff" + PIECE,
+    ],
+)
+def test_ways_to_write_a_piece(tmp_path: Path, source: str, capsys: pytest.CaptureFixture[str]) -> None:
+    notebook(tmp_path / "ps1_infonce" / "work.ipynb", IMPORTS, source)
+    verdict = judge_own(read_own(tmp_path))["info_nce"]
+    assert verdict.status is Status.RIGHT, verdict.message
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_no_piece_needs_is_not_run(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    touch = f"open({str(trace)!r}, 'w').close()"
+    source = f"def info_nce(s):\n    data = {BODY}\n    return data\n\n\ndata = {touch}\nif True:\n    other = {touch}\n"
+    notebook(tmp_path / "work.ipynb", IMPORTS, source)
+    assert judge_own(read_own(tmp_path))["info_nce"].status is Status.RIGHT
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("first", ["ps1_infonce/a.py", "other/a.py"])
+def test_the_last_definition_of_a_file_counts(tmp_path: Path, first: str) -> None:
+    file = tmp_path / first
+    file.parent.mkdir()
+    file.write_text(f"{IMPORTS}{PIECE}\n\ndef info_nce(s):\n    return s.sum()\n")
+    assert judge_own(read_own(tmp_path))["info_nce"].status is Status.WRONG
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_python_files_of_other_encodings(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.py").write_text(f"# -*- coding: {encoding} -*-\n# é\n{IMPORTS}{PIECE}", encoding=encoding)
+    assert judge_own(read_own(tmp_path))["info_nce"].status is Status.RIGHT
+
+
+def test_a_notebook_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = notebook(tmp_path / "a.ipynb", IMPORTS, PIECE)
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert judge_own(read_own(tmp_path))["info_nce"].status is Status.RIGHT
+
+
+@pytest.mark.parametrize("source", ["x = " + "-" * 100_000 + "1", "x = '\0'"])
+def test_what_python_cannot_parse_is_passed_over(tmp_path: Path, source: str) -> None:
+    notebook(tmp_path / "a.ipynb", IMPORTS, source, PIECE)
+    own = read_own(tmp_path)
+    assert "cell 2 is no Python" in own.notes[0]
+    assert judge_own(own)["info_nce"].status is Status.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("import helpers", "helpers.one()"),
+        ("import models.helpers as h", "h.one()"),
+        ("from helpers import *", "one()"),
+        ("from .helpers import one as uno", "uno()"),
+    ],
+)
+def test_ways_to_import_a_neighbour(tmp_path: Path, line: str, call: str) -> None:
+    for folder, value in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "helpers.py").write_text(f"def one():\n    return {value}\n")
+    source = IMPORTS + line + "\n" + PIECE.replace("mean()", f"mean() * {call}")
+    (tmp_path / "a" / "loss.py").write_text(source)
+    own = read_own(tmp_path)
+    assert own.notes == []
+    assert judge_own(own)["info_nce"].status is Status.RIGHT
+
+
+def test_a_file_named_like_a_library_does_not_hide_it(tmp_path: Path) -> None:
+    for name in ("torch", "functional"):
+        (tmp_path / f"{name}.py").write_text("x = 1\n")
+    source = "from torch import logsumexp\nfrom torch.nn.functional import relu\nimport torch\n"
+    (tmp_path / "a.py").write_text(source + PIECE)
+    own = read_own(tmp_path)
+    assert own.notes == []
+    assert judge_own(own)["info_nce"].status is Status.RIGHT
+
+
+def test_files_that_import_each_other_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"{IMPORTS}from b import one\n{PIECE.replace('mean()', 'mean() * one()')}")
+    (tmp_path / "b.py").write_text("from a import info_nce\n\n\ndef one():\n    return 1\n")
+    own = read_own(tmp_path)
+    assert "b.py, line 1: ImportError: a.py defines no “info_nce”" in own.notes[0]
+    assert judge_own(own)["info_nce"].status is Status.RIGHT
+
+
+def test_a_deep_expression_is_passed_over(tmp_path: Path) -> None:
+    notebook(tmp_path / "a.ipynb", IMPORTS, "x = " + "-" * 3000 + "1", PIECE)
+    assert judge_own(read_own(tmp_path))["info_nce"].status is Status.RIGHT
+
+
+def test_a_stand_in_is_nobodys_own(tmp_path: Path) -> None:
+    notebook(tmp_path / "a.ipynb", "import autograder", 'info_nce = mine("info_nce")')
+    notebook(tmp_path / "b.ipynb", "import autograder", 'info_nce = autograder.mine("info_nce")')
+    assert read_own(tmp_path).pieces == {}
