@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -141,6 +142,7 @@ def with_pictures(notebook: Path) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "jupyter", "nbconvert", *words],
             cwd=folder,
+            env={"OMP_NUM_THREADS": "1", **os.environ},  # small models: more threads only wait for each other
             capture_output=True,
             text=True,
             check=False,
