@@ -19,8 +19,12 @@ from idc.pieces.chosen import pieces
 from idc.training.loop import build_system, open_split, seed_everything
 
 SCENES = 32  # of the batch on which speed is compared, at most
-# Pieces that only other pieces of yours call; the library never asks for them by name.
-INNER = {"MultiHeadAttention", "split_heads", "Hallucination"}
+# Pieces that only other pieces of yours call, and those; the library never asks for them by name.
+INNER = {
+    "MultiHeadAttention": {"SelfAttention", "CrossAttention"},
+    "split_heads": {"SelfAttention", "CrossAttention", "CrossModalBackwardReasoning"},
+    "Hallucination": {"CrossModalBackwardReasoning"},
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +56,7 @@ def adopt(folder: Path | None, unchecked: bool = False) -> dict[str, str]:
         if verdict.status is Status.WRONG:
             if not unchecked:
                 raise UserError(
-                    f"{own.where[name].where}: {verdict.message} (--unchecked trains with it all the same.)"
+                    f"{own.where[name].where}: {verdict.message} (--unchecked uses it all the same.)"
                 )
             print(f"unchecked: {verdict.message}")
         chosen[name] = own.pieces[name]
@@ -67,7 +71,7 @@ def adopt(folder: Path | None, unchecked: bool = False) -> dict[str, str]:
     print(f"yours: {listed}")
     rest = [name for name in PIECES if exercise_of(name) and name not in chosen]
     print(f"the library's: {', '.join(rest) or 'nothing'}")
-    if lonely := sorted(INNER & chosen.keys() - reached(chosen)):
+    if lonely := [name for name, users in INNER.items() if name in chosen and not users & chosen.keys()]:
         print(f"note: {', '.join(lonely)} will not be used: only your own classes call it.")
     return {name: own.where[name].source for name in chosen}
 
@@ -80,16 +84,6 @@ def adopt_everywhere(folder: Path) -> None:
         home = importlib.import_module(getattr(library, name).__module__)
         for module in (library, home):
             setattr(module, name, pieces.own[name])
-
-
-def reached(chosen: dict[str, object]) -> set[str]:
-    """The inner pieces that some other piece of yours stands on."""
-    users = {
-        "MultiHeadAttention": {"SelfAttention", "CrossAttention"},
-        "split_heads": {"SelfAttention", "CrossAttention", "CrossModalBackwardReasoning"},
-        "Hallucination": {"CrossModalBackwardReasoning"},
-    }
-    return {name for name, by in users.items() if by & chosen.keys()}
 
 
 def slowdown(config: Config) -> float | None:
@@ -110,7 +104,9 @@ def step_seconds(config: Config, data: ClevrChange) -> float:
     """CPU seconds of losses and gradients on a few scenes, the second time."""
     system = build_system(config, data).train()
     seed_everything(config.seed)
-    batch = ClevrChange.collate([data[number] for number in range(min(SCENES, config.data.train.batch_size, len(data)))])
+    batch = ClevrChange.collate(
+        [data[number] for number in range(min(SCENES, config.data.train.batch_size, len(data)))]
+    )
     seconds = 0.0
     for _ in range(2):
         begun = time.process_time()

@@ -4,7 +4,8 @@
     python -m idc.show --before a.png --after b.png                    any two pictures
     python -m idc.show --world data/fresh --out sheet.png              the triples of a rendered world
 
-Without --snapshot the bundled checkpoint speaks (for a run: its best one).
+Without --snapshot the bundled checkpoint speaks (for a run: its best one). With --pieces FOLDER it speaks through your
+own code.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from idc.errors import UserError, command
 from idc.files import atomic_write
 from idc.metrics.facts import Statement, judge, parse, score_facts
 from idc.metrics.pointing import chance, pointing
+from idc.own import add_arguments, adopt
 from idc.training.checkpoint import find_snapshot, load_system, read_facts
 from idc.world.scene import Triple
 from idc.world.triple import triple_from_dict
@@ -438,12 +440,14 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, help=f"file to write: .html for a run, else .{', .'.join(DRAWINGS)}"
     )
+    add_arguments(parser)
     arguments = parser.parse_args()
     if arguments.n < 1:
         raise UserError(f"--n is {arguments.n}; it must be at least 1.")
     if arguments.out is not None and not arguments.run:
         check_ending(arguments.out, DRAWINGS)
     snapshot = BUNDLED if arguments.snapshot in (None, "bundled") else arguments.snapshot
+    adopt(arguments.pieces, arguments.unchecked)
 
     if arguments.run:
         out = arguments.out or arguments.run / "report.html"

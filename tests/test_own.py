@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from idc import album
+from idc.own import adopt
+from idc.pieces.chosen import pieces
 from tests.tiny_world import make_world, write_config
 
 ROOT = Path(__file__).parent.parent
@@ -110,3 +113,54 @@ def test_a_run_is_not_resumed_with_other_pieces(config: Path, tmp_path: Path) ->
     assert done.returncode == 2
     assert "info_nce" in done.stderr
     run("idc.train", "--cfg", config, "--pieces", tmp_path, "--resume", "exp_name=begun", "train.steps=3")
+
+
+def test_two_pictures_are_described_through_the_own_pieces(tmp_path: Path) -> None:
+    files = album.files(40)
+    words = ("idc.show", "--before", files["default"], "--after", files["semantic"])
+    librarys = run(*words).stdout
+    said = run(*words, "--pieces", SOLUTIONS).stdout
+    assert said.endswith(librarys)
+    assert "CrossAttention" in said.splitlines()[0]
+    (tmp_path / "losses.py").write_text(WRONG, encoding="utf-8")
+    refused = run(*words, "--pieces", tmp_path, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "wrong axis" in refused.stderr
+
+
+INSIDE = """
+from idc.pieces import MultiHeadAttention, SelfAttention
+import torch
+
+def split_heads(x, heads):
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+def info_nce(similarity):
+    return (similarity.logsumexp(1) - similarity.diagonal()).mean()
+"""
+
+
+def test_a_piece_that_nothing_will_call_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "inside.py").write_text(INSIDE, encoding="utf-8")
+    try:
+        assert adopt(tmp_path).keys() == {"split_heads", "info_nce"}
+    finally:
+        pieces.release()
+    assert "note: split_heads will not be used" in capsys.readouterr().out
+
+
+BLIND = """
+from idc.pieces import CrossAttention as Librarys
+
+class CrossAttention(Librarys):
+    def forward(self, x, memory, mask=None):
+        return super().forward(x, memory, mask)[0], None
+"""
+
+
+def test_attention_that_does_not_say_where_it_looked_is_named(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "blind.py").write_text(BLIND, encoding="utf-8")
+    words = ("--cfg", config, "--pieces", tmp_path, "--unchecked", "exp_name=blind")
+    done = run("idc.train", *words, check=False)
+    assert done.returncode == 2
+    assert "error: CrossAttention gives back no weights" in done.stderr

@@ -22,12 +22,5 @@ def linear(
     return weights | ({f"{name}.bias": numbers(rng, outputs, scale=0.1)} if bias else {})
 
 
-def keep_some(rng: np.random.Generator, *shape: int) -> Tensor:
-    """A mask (…, M), True where one may look; every row keeps at least its first place."""
-    mask = torch.from_numpy(rng.random(shape) < 0.6)
-    mask[..., 0] = True
-    return mask
-
-
 def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)

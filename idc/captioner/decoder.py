@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from idc.captioner.cache import LayerCache, Replay
+from idc.errors import UserError
 from idc.pieces.attention import causal_mask
 from idc.pieces.chosen import pieces
 
@@ -156,5 +157,8 @@ class Decoder(nn.Module):
         x, weights = self.enter(words), None
         for layer in self.layers:
             x, weights = layer(x, picture, causal_mask(words.shape[1], words.device)[None, None])
-        assert weights is not None
+        if weights is None:
+            raise UserError(
+                "CrossAttention gives back no weights, so nobody knows where a word looked. It must give (context, weights)."
+            )
         return self.logits(x[:, -1]), weights[:, :, -1].mean(1)
