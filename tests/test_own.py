@@ -7,12 +7,21 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autograder.banks import bank, ids
+from autograder.checks import exercise
 from idc import album
+from idc.captioner.search import Search
+from idc.config import load_config
+from idc.data.clevr_change import ClevrChange
 from idc.own import adopt
+from idc.pieces import __all__ as PIECES
 from idc.pieces.chosen import pieces
+from idc.training.loop import build_system, open_split
+from idc.training.validate import caption_split
 from tests.tiny_world import make_world, write_config
 
 ROOT = Path(__file__).parent.parent
@@ -126,6 +135,31 @@ def test_two_pictures_are_described_through_the_own_pieces(tmp_path: Path) -> No
     refused = run(*words, "--pieces", tmp_path, check=False)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "wrong axis" in refused.stderr
+
+
+HONEST = [
+    pytest.param(exercise(id).piece, piece, id=f"{id}-{name}")
+    for id in ids()
+    for name, piece in bank(id).honest.items()
+    if exercise(id).piece in PIECES
+]
+
+
+@pytest.mark.parametrize(("name", "piece"), HONEST)
+def test_what_its_check_calls_right_trains_and_speaks(config: Path, name: str, piece: Any) -> None:
+    settings = load_config(config)
+    data = open_split(settings, "train")
+    batch = ClevrChange.collate([data[number] for number in range(4)])
+    pieces.adopt({name: piece})
+    try:
+        system = build_system(settings, data).train()
+        losses = system.losses(batch)
+        sum(losses.values()).backward()  # type: ignore[union-attr]
+        captions = caption_split(system.eval(), data, 4, Search("beam", beams=2), "cpu")
+    finally:
+        pieces.release()
+    assert all(bool(loss.isfinite()) for loss in losses.values())
+    assert len(captions) == 2 * len(data)
 
 
 INSIDE = """

@@ -510,7 +510,7 @@ class InPlaceStyle(CrossModalBackwardReasoning):
 class OwnLayers(nn.Module):
     """The same layers in a class of its own, made in another order."""
 
-    def __init__(self, dim: int, heads: int, sentence_mean: str = "length"):
+    def __init__(self, dim: int, heads: int, sentence_mean: str = "length", matching: object = None):
         super().__init__()
         self.heads, self.sentence_mean = heads, sentence_mean
         self.logit_scale = nn.Parameter(torch.ones(()))

@@ -98,7 +98,8 @@ class Decoder(nn.Module):
         super().__init__()
         self.max_words = max_words
         self.embed = nn.Embedding(vocabulary, word_dim, padding_idx=0)
-        self.register_buffer("position", pieces.sinusoidal_encoding(max_words, word_dim), persistent=False)
+        position = pieces.sinusoidal_encoding(max_words, word_dim).to(self.embed.weight.dtype)
+        self.register_buffer("position", position, persistent=False)
         self.widen = nn.Linear(word_dim, dim)
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -155,8 +156,9 @@ class Decoder(nn.Module):
     ) -> tuple[Float[Tensor, "R V"], Float[Tensor, "R N"]]:
         """`step` without a cache, from all the words so far."""
         x, weights = self.enter(words), None
+        mask = causal_mask(words.shape[1], words.device).expand(len(words), 1, -1, -1)
         for layer in self.layers:
-            x, weights = layer(x, picture, causal_mask(words.shape[1], words.device)[None, None])
+            x, weights = layer(x, picture, mask)
         if weights is None:
             raise UserError(
                 "CrossAttention gives back no weights, so nobody knows where a word looked. It must give (context, weights)."

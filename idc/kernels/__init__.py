@@ -47,9 +47,13 @@ def chosen(kernels: str, device: torch.device) -> str:
 def choose_matching(kernels: str, heads: int, mode: str) -> Matching:
     """The matching that `kernels` names. Raises ValueError for an unknown name."""
     check(kernels)
-    if pieces.own.keys() & {"token_matching", "multi_head_token_matching"}:
+    if "multi_head_token_matching" in pieces.own:
         log.info("matching: yours")
-        return partial(pieces.multi_head_token_matching, heads=heads, mode=mode, match=pieces.token_matching)
+        own = pieces.multi_head_token_matching
+        return lambda query, key: own(query, key, heads, mode)  # its arguments may have other names
+    if "token_matching" in pieces.own:
+        log.info("matching: yours")
+        return partial(multi_head_token_matching, heads=heads, mode=mode, match=pieces.token_matching)
 
     def matching(query: Tensor, key: Tensor) -> Tensor:
         name = chosen(kernels, query.device)
