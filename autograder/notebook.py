@@ -50,7 +50,7 @@ class Note(str):
 
 
 def note(text: str, color: str) -> str:
-    """A paragraph with a coloured edge; `code` and *stress* are marked."""
+    """A paragraph with a coloured edge; `code` is marked."""
     safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
     style = f"border-left: 4px solid {color}; padding: 0.4em 0.8em; max-width: 50em; line-height: 1.45"
     return f'<div style="{style}">{safe}</div>'

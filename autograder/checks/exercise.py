@@ -230,8 +230,11 @@ class Exercise:
         """What is wrong with the shape of a result, "" if nothing is."""
         got, expected = self.arranged(answer), right.outputs
         if missing := [name for name in expected if name not in got]:
-            names = ", ".join(name or "a tensor" for name in missing)
-            return f"Your code gives back {answer.kind}; expected was {self.wanted()}. Missing: {names}."
+            text = f"Your code gives back {answer.kind}; expected was {self.wanted()}."
+            if self.outputs == ("",):
+                return f"{text} A number has no gradient: stay with tensors, without `.item()`, and return one."
+            names = ", ".join(f"value {int(name) + 1}" if name.isdigit() else name for name in missing)
+            return f"{text} Missing: {names}."
         for name, tensor in expected.items():
             if got[name].shape != tensor.shape:
                 which = f"`{name}`" if name and not name.isdigit() else "the result"
@@ -297,7 +300,7 @@ class Exercise:
                 "attempted",
             )
         line = f" Your line: `{failure.line}`." if failure.line else ""
-        told = f": {failure.message}" if failure.message else ""
+        told = f": {failure.message.rstrip('. ')}" if failure.message else ""
         return self.wrong(f"Your code stopped with {failure.kind}{told}.{line}", "runs")
 
     def missed(self, key: str, check: str, **words: str) -> Verdict:
