@@ -50,7 +50,9 @@ def main() -> None:
     sources = adopt(arguments.pieces, arguments.unchecked)
     try:
         if sources and (times := slowdown(config)):
-            print(f"a step with your pieces takes {times:.1f} times the CPU time of one with the library's fast ones")
+            print(
+                f"a step with your pieces takes {times:.1f} times the CPU time of one with the library's fast ones"
+            )
         run = train(config, resume=arguments.resume, overwrite=arguments.overwrite, sources=sources)
     except NotImplementedError as error:
         raise UserError(str(error) or "a piece raises NotImplementedError; write it first.") from error

@@ -232,7 +232,9 @@ class Exercise:
         if missing := [name for name in expected if name not in got]:
             text = f"Your code gives back {answer.kind}; expected was {self.wanted()}."
             if self.outputs == ("",):
-                return f"{text} A number has no gradient: stay with tensors, without `.item()`, and return one."
+                return (
+                    f"{text} A number has no gradient: stay with tensors, without `.item()`, and return one."
+                )
             names = ", ".join(f"value {int(name) + 1}" if name.isdigit() else name for name in missing)
             return f"{text} Missing: {names}."
         for name, tensor in expected.items():
