@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autograder.checks import SETS, exercises
 from idc.errors import UserError, command
+from idc.files import fill_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "instructor.md"
@@ -57,18 +58,6 @@ def errors() -> str:
 TABLES = {"exercises": overview, "errors": errors}
 
 
-def fill(text: str) -> str:
-    """`text` with every marked table written anew. Raises UserError where a place is missing."""
-    for name, table in TABLES.items():
-        start, end = f"<!-- table: {name} -->\n", "<!-- end of table -->"
-        before, found, rest = text.partition(start)
-        _, closed, after = rest.partition(end)
-        if not (found and closed):
-            raise UserError(f"there is no place for the table “{name}”: {start.strip()} … {end}")
-        text = f"{before}{start}{table()}\n{end}{after}"
-    return text
-
-
 @command
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -79,7 +68,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing")
     checking = parser.parse_args().check
     old = PAGE.read_text(encoding="utf-8")
-    new = fill(old)
+    new = fill_tables(old, TABLES)
     if checking and new != old:
         raise UserError(f"{PAGE} is not what the exercises say; type python -m autograder.tables.")
     if not checking:

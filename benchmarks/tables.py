@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import scaling
+from idc.errors import command
+from idc.files import fill_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -81,18 +83,7 @@ def growth() -> str:
 TABLES = {"facts": facts, "speed": speed, "growth": growth}
 
 
-def fill(text: str) -> str:
-    """`text` with every marked table written anew."""
-    for name, table in TABLES.items():
-        start, end = f"<!-- table: {name} -->\n", "<!-- end of table -->"
-        before, found, rest = text.partition(start)
-        _, closed, after = rest.partition(end)
-        if not (found and closed):
-            raise SystemExit(f"error: README.md has no place for the table “{name}”")
-        text = before + start + table() + "\n" + end + after
-    return text
-
-
+@command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -101,7 +92,7 @@ def main() -> None:
     arguments = parser.parse_args()
     readme = ROOT / "README.md"
     old = readme.read_text(encoding="utf-8")
-    new = fill(old)
+    new = fill_tables(old, TABLES)
     if arguments.check and new != old:
         sys.exit("error: README.md is out of date; run python -m benchmarks.tables")
     if not arguments.check:

@@ -19,7 +19,7 @@ import torch
 
 from idc import album
 from idc.errors import command
-from idc.files import atomic_write
+from idc.files import save_arrays
 from idc.show import BUNDLED
 from idc.systems.scorer_cbr import ScorerCBR
 from idc.training.checkpoint import load_system
@@ -72,8 +72,7 @@ def main() -> None:
     for name in FILES:
         arrays = record(name)
         file = folder / f"{name}.npz"
-        with atomic_write(file) as path, path.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+        save_arrays(file, arrays)
         print(f"{file}: {', '.join(arrays)}, {file.stat().st_size / 1024:.0f} KiB")
 
 

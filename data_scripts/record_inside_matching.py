@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from torch import Tensor
 from idc import album
 from idc.draw import cell_centre
 from idc.errors import command
-from idc.files import atomic_write
+from idc.files import save_arrays
 
 FILE = Path(album.ALBUM).parent / "recorded" / "friends.npz"
 SCENES = (57, 44)  # a ball that moved, a cylinder that vanished
@@ -86,9 +85,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=FILE)
     file = parser.parse_args().out
-    arrays: dict[str, Any] = friends()
-    with atomic_write(file) as path, path.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    save_arrays(file, friends())
     print(f"{file}: {file.stat().st_size / 1024:.0f} KiB")
 
 

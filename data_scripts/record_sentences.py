@@ -22,7 +22,7 @@ from idc import album
 from idc.data.batch import Batch, Pairs
 from idc.data.layout import KINDS, picture, read_json
 from idc.errors import command
-from idc.files import atomic_write
+from idc.files import save_arrays
 from idc.show import BUNDLED
 from idc.systems.scorer_cbr import ScorerCBR
 from idc.training.checkpoint import load_system, read_facts
@@ -93,8 +93,7 @@ def record() -> dict[str, dict[str, np.ndarray]]:
 def main() -> None:
     for name, arrays in record().items():
         file = RECORDED / f"{name}.npz"
-        with atomic_write(file) as path, path.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+        save_arrays(file, arrays)
         print(f"{file}: {', '.join(arrays)}, {file.stat().st_size / 1024:.0f} KiB")
 
 

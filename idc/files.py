@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from idc.errors import UserError
 
@@ -45,3 +48,22 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name to one compressed .npz file, whole or not at all."""
+    named: dict[str, Any] = dict(arrays)
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **named)
+
+
+def fill_tables(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """`text` with every table between its marks written anew. Raises UserError where the marks are missing."""
+    for name, table in tables.items():
+        start, end = f"<!-- table: {name} -->\n", "<!-- end of table -->"
+        before, found, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise UserError(f"there is no place for the table “{name}”: {start.strip()} … {end}")
+        text = f"{before}{start}{table()}\n{end}{after}"
+    return text

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 
-import numpy as np
-
 from autograder.banks import ids, record
 from autograder.checks.records import file_of, pack
 from idc.errors import command
-from idc.files import atomic_write
+from idc.files import save_arrays
 
 
 @command
@@ -21,8 +19,7 @@ def main() -> None:
     parser.add_argument("ids", nargs="*", metavar="id", help="exercises; all if none is named")
     for id in parser.parse_args().ids or ids():
         records = record(id)
-        with atomic_write(file_of(id)) as path, path.open("wb") as file:
-            np.savez_compressed(file, **pack(records))  # type: ignore[arg-type]
+        save_arrays(file_of(id), pack(records))
         size = file_of(id).stat().st_size / 1024
         print(f"{id}: {len(records)} calls, {len(records[0].wrong)} known mistakes, {size:.0f} KiB")
 

@@ -15,6 +15,7 @@ from autograder import check, tables
 from autograder.banks import bank
 from autograder.checks import exercises
 from idc.errors import UserError
+from idc.files import fill_tables
 from tests.autograder.course import ROOT, environment, read, sources
 
 PAGE = (ROOT / "docs" / "instructor.md").read_text(encoding="utf-8")
@@ -112,7 +113,7 @@ def test_the_owner_is_replaced_everywhere(tmp_path: Path) -> None:
 
 
 def test_the_tables_are_fresh() -> None:
-    assert tables.fill(PAGE) == PAGE, "type python -m autograder.tables"
+    assert fill_tables(PAGE, tables.TABLES) == PAGE, "type python -m autograder.tables"
 
 
 def test_the_tables_hold_every_exercise_and_part() -> None:
@@ -129,7 +130,7 @@ def test_the_tables_hold_every_exercise_and_part() -> None:
 
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
     with pytest.raises(UserError, match="no place for the table “errors”"):
-        tables.fill(PAGE.replace("<!-- table: errors -->", ""))
+        fill_tables(PAGE.replace("<!-- table: errors -->", ""), tables.TABLES)
 
 
 def test_the_rubric_marks_what_a_person_marks() -> None:
