@@ -1,0 +1,398 @@
+"""The grader's side of the wall: a warm parent, a room for every hand-in, and students that are asked by value.
+
+    with open_parent() as parent, parent.room(files) as room:
+        student = room.student("ps1.1")
+        answer = student(Call("info_nce", (similarity,)))
+
+What a worker does, whatever it is, ends in an `Answer`: its failure says that it crashed, took too long, or sent something that
+is no answer. See `worker.py` for the other side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor
+
+from autograder.channel import Channel, Ended, Malformed, pair
+from autograder.checks import exercise, exercises
+from autograder.lender import Lender
+from autograder.namespaces import Limits
+from autograder.release import KEPT_BACK, stubbed
+from autograder.sandbox import Wall, find_way, python_paths, wrap
+from autograder.student import Answer, Call, Failure
+from autograder.wire import pack_answer, pack_call, text, unpack_answer, unpack_call
+from idc.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+INSIDE = Path("/kit")  # where the worker's own sources appear
+START = 120.0  # seconds until a warm parent must be ready
+TICK = 0.25  # seconds between two looks at memory
+CRASHED, OUT_OF_TIME, OUT_OF_MEMORY, TAMPERED = "Crashed", "OutOfTime", "OutOfMemory", "Tampered"
+LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from autograder.worker import main; main()"
+
+
+class NoRoom(Exception):
+    """A hand-in could not even be read: the reason, in words."""
+
+
+def worker_sources(folder: Path) -> None:
+    """Write what a worker may know: the library with stubs for the pieces, and nothing of the checks' answers."""
+    for package in ("idc", "autograder"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = path.relative_to(ROOT)
+            if name.as_posix().startswith(KEPT_BACK) and name.name not in WORKERS:
+                continue
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source = path.read_text(encoding="utf-8")
+            target.write_text(
+                stubbed(source, name.as_posix()) if name.parts[1] in ("pieces", "kernels") else source, encoding="utf-8"
+            )
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+# Of what students do not get, what a worker runs.
+WORKERS = ("worker.py", "channel.py", "wire.py", "namespaces.py", "sandbox.py", "proxy.py")
+
+
+def choose(isolation: str) -> str:
+    """How workers are kept apart: "namespaces", "uid" or "none". Raises UserError where it cannot be done."""
+    if isolation not in ("auto", "namespaces", "uid", "none"):
+        raise UserError(f"there is no isolation “{isolation}”; there are auto, namespaces, uid and none.")
+    if isolation == "none":
+        return isolation
+    if sys.platform != "linux":
+        raise UserError(
+            f"student code cannot be isolated on {sys.platform}. Grade on Linux (a virtual machine, WSL 2), or give --unsafe: "
+            "then it runs with your rights, and every result is marked."
+        )
+    if isolation == "uid":
+        if os.geteuid():
+            raise UserError("isolation by user needs root, to become another user; use “namespaces”.")
+        return isolation
+    find_way()
+    return "namespaces"
+
+
+class Parent:
+    """A process that has imported torch and forks rooms."""
+
+    def __init__(self, isolation: str, limits: Limits, folder: Path):
+        self.isolation = isolation
+        self.limits = limits
+        self.line, end = pair()
+        worker_sources(folder)
+        argv = self.command(folder, end.fileno())
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115, closed with the parent
+        self.process = subprocess.Popen(
+            argv,
+            pass_fds=[end.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        end.close()
+        try:
+            self.line.receive(time.monotonic() + START)
+        except (Ended, TimeoutError) as error:
+            words = self.words()
+            self.close()
+            raise UserError(f"the process that runs student code does not start: {words}") from error
+        self.lender = Lender()
+
+    def command(self, folder: Path, line: int) -> list[str]:
+        if self.isolation == "namespaces":
+            wall = Wall(readable={folder: INSIDE} | python_paths(), disk=self.limits.disk, nests=True)
+            return wrap([sys.executable, "-I", "-c", LAUNCH, str(INSIDE), str(line)], wall)
+        return [sys.executable, "-I", "-c", LAUNCH, str(folder), str(line)]
+
+    def words(self) -> str:
+        """The last of what it said."""
+        self.log.seek(0)
+        return self.log.read()[-2000:].decode("utf-8", "replace").strip() or "it says nothing"
+
+    def room(self, files: Mapping[str, bytes]) -> Room:
+        """A room for a hand-in. Raises NoRoom when it cannot be read, UserError when no room can be built."""
+        return Room(self, files)
+
+    def close(self) -> None:
+        self.line.close()
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+        if hasattr(self, "lender"):
+            self.lender.close()
+
+
+@contextlib.contextmanager
+def open_parent(isolation: str = "auto", limits: Limits = Limits()) -> Iterator[Parent]:  # noqa: B008, frozen
+    """A warm parent for as long as the block runs. Takes seconds to start.
+
+    isolation: "auto" takes namespaces and raises UserError where they cannot be had; "uid" is for containers in which root may not
+    make any; "none" is no isolation at all.
+    """
+    chosen = choose(isolation)
+    folder = Path(tempfile.mkdtemp(prefix="worker-"))
+    parent = None
+    try:
+        parent = Parent(chosen, limits, folder)
+        yield parent
+    finally:
+        if parent is not None:
+            parent.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Room:
+    """A hand-in behind the wall. notes: for the student. where: piece -> the cell it was found in."""
+
+    def __init__(self, parent: Parent, files: Mapping[str, bytes]):
+        self.parent = parent
+        self.limits = parent.limits
+        self.line, end = pair()
+        self.handle, self.root = -1, 0
+        self.workers: dict[tuple[str, tuple[str, ...]], Remote] = {}
+        self.dead: set[str] = set()  # sets in which a worker died: their exercises get one each
+        self.flags: list[str] = []
+        self.current: Remote | None = None
+        deadline = time.monotonic() + self.limits.load
+        try:
+            order = {"limits": dataclasses.asdict(self.limits), "isolation": parent.isolation}
+            parent.line.send(order, files=[end.fileno()])
+            end.close()
+            message, _, self.handle = self.line.receive_with_file(deadline)
+            if "error" in message:
+                raise UserError(f"no room could be built for a hand-in: {message['error']}")
+            self.root = pid_of(self.handle)
+            self.line.receive(deadline)
+            names = {name: f"f{number}" for number, name in enumerate(files)}
+            contents = {names[name]: as_tensor(raw) for name, raw in files.items()}
+            self.line.send({"files": names}, contents, deadline)
+            message, _ = self.line.receive(deadline)
+            self.notes = tuple(map(text, message["notes"]))
+            self.where = {text(piece): text(place) for piece, place in message["where"].items()}
+        except (Ended, Malformed, KeyError, TypeError, AttributeError) as error:
+            self.close()
+            raise NoRoom("the process that reads the hand-in died; is a file damaged or far too large?") from error
+        except TimeoutError as error:
+            self.close()
+            raise NoRoom(f"reading the hand-in took more than {self.limits.load:.0f} seconds") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def student(self, id: str, lent: Iterable[str] = ()) -> Remote:
+        """Whoever answers for an exercise: a worker of its problem set, or one of its own after another has died.
+
+        lent: names of pieces that the course stands in for.
+        """
+        each, names = exercise(id), tuple(sorted(lent))
+        group = id if each.set in self.dead else each.set
+        if self.current is not None and (self.current.group, self.current.lent) == (group, names):
+            if not self.current.ended:
+                self.current.begin()
+                return self.current
+        if self.current is not None and self.current.ended and self.current.group == each.set:
+            self.dead.add(each.set)
+            group = id
+        pieces = [one.piece for one in exercises().values() if group in (one.id, one.set)]
+        self.current = Remote(self, group, pieces, names)
+        if self.current.ended and group != id:
+            self.dead.add(each.set)
+            self.current = Remote(self, id, [each.piece], names)
+        return self.current
+
+    def memory(self) -> int:
+        """Bytes that all processes of this room hold."""
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            first = psutil.Process(self.root)
+            for process in [first, *first.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    information = process.memory_info()
+                    total += information.rss - information.shared
+        return total
+
+    def close(self) -> None:
+        """End every process of the room."""
+        self.line.close()
+        if self.handle >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+            os.close(self.handle)
+            self.handle = -1
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Remote:
+    """A student on the other side of the wall. ended: what ended the worker, None while it lives."""
+
+    def __init__(self, room: Room, group: str, pieces: list[str], lent: tuple[str, ...]):
+        self.room = room
+        self.group = group
+        self.lent = lent
+        self.ended: Failure | None = None
+        self.number = 0
+        self.notes: tuple[str, ...] = ()
+        self.line, end = pair()
+        self.begin()
+        deadline = time.monotonic() + room.limits.load
+        with contextlib.suppress(Ended):
+            room.line.send({"pieces": pieces, "lent": list(lent)}, files=[end.fileno()])
+        end.close()
+        try:
+            message, _ = self.receive(deadline)
+            if not isinstance(message.get("loaded"), list):
+                raise Malformed("the first message is not the one that was expected")
+            self.notes = tuple(map(text, message.get("notes", ())))
+        except Stopped as stopped:
+            self.end(stopped.failure)
+        except Malformed as error:
+            self.end(self.tampered(error))
+
+    def begin(self) -> None:
+        """The time of another exercise starts."""
+        self.until = time.monotonic() + self.room.limits.exercise
+
+    def __call__(self, call: Call) -> Answer:
+        if self.ended is not None:
+            return Answer(failure=self.ended)
+        self.number += 1
+        deadline = min(time.monotonic() + self.room.limits.call, self.until)
+        header, tensors = pack_call(call)
+        try:
+            if not self.line.is_quiet():
+                self.look_for_end()
+                raise Malformed("something was sent that nobody asked for")
+            self.line.send({"number": self.number, "call": header}, tensors, deadline)
+            message, tensors = self.receive(deadline)
+            if message.get("number") != self.number or not isinstance(message.get("answer"), dict):
+                raise Malformed("what came is not the answer to what was asked")
+            return unpack_answer(message["answer"], tensors)
+        except Stopped as stopped:
+            return self.end(stopped.failure)
+        except Malformed as error:
+            return self.end(self.tampered(error))
+        except TimeoutError:
+            return self.end(self.too_slow())
+        except Ended:
+            return self.end(self.crashed())
+
+    def receive(self, deadline: float) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The next message that is no question of the worker. Raises Stopped, Malformed."""
+        while True:
+            self.wait(deadline)
+            try:
+                message, tensors = self.line.receive(deadline)
+            except TimeoutError:
+                raise Stopped(self.too_slow()) from None
+            except Ended:
+                raise Stopped(self.crashed()) from None
+            if "ask" not in message:
+                return message, tensors
+            self.tell(unpack_call(message["ask"], tensors), deadline)
+
+    def tell(self, call: Call, deadline: float) -> None:
+        """Work out a piece that was lent."""
+        if call.piece not in self.lent:
+            raise Malformed(f"the piece “{text(call.piece)}” was asked for and not lent")
+        try:
+            header, tensors = pack_answer(self.room.parent.lender(call, deadline))
+            self.line.send({"told": header}, tensors, deadline)
+        except TimeoutError:
+            raise Stopped(self.too_slow()) from None
+        except Ended:
+            raise Stopped(self.crashed()) from None
+
+    def wait(self, deadline: float) -> None:
+        """Until something comes. Raises Stopped when the worker dies, time is over or memory runs out."""
+        poll = select.poll()
+        for each in (self.line.end, self.room.line.end):
+            poll.register(each, select.POLLIN)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Stopped(self.too_slow())
+            ready = {descriptor for descriptor, _ in poll.poll(1000 * min(left, TICK))}
+            if self.line.end.fileno() in ready:
+                return
+            if ready:
+                raise Stopped(self.crashed())
+            if (used := self.room.memory()) > self.room.limits.memory:
+                raise Stopped(
+                    Failure(OUT_OF_MEMORY, f"it took {used / 2**30:.1f} GiB of memory, more than is allowed")
+                )
+
+    def look_for_end(self) -> None:
+        """Raises Stopped when it is the end of the worker that can be read."""
+        if not self.line.end.recv(1, 2):  # MSG_PEEK
+            raise Stopped(self.crashed())
+
+    def crashed(self) -> Failure:
+        """How the worker ended, as its room tells."""
+        with contextlib.suppress(Ended, Malformed, TimeoutError):
+            message, _ = self.room.line.receive(time.monotonic() + 1)
+            code = message.get("ended")
+            if isinstance(code, int) and code < 0:
+                with contextlib.suppress(ValueError):
+                    return Failure(CRASHED, f"the process that ran your code died of {signal.Signals(-code).name}")
+            return Failure(CRASHED, f"your code ended the process it ran in (exit code {code})")
+        return Failure(CRASHED, "the process that ran your code died")
+
+    def too_slow(self) -> Failure:
+        limits = self.room.limits
+        return Failure(
+            OUT_OF_TIME,
+            f"your code did not come to an end within {limits.call:.0f} seconds a call and {limits.exercise:.0f} seconds in all",
+        )
+
+    def tampered(self, error: Malformed) -> Failure:
+        self.room.flags.append(f"{self.group}: {error}")
+        return Failure(TAMPERED, "something else than an answer came from your code")
+
+    def end(self, failure: Failure) -> Answer:
+        self.ended = failure
+        self.line.close()
+        return Answer(failure=failure)
+
+
+class Stopped(Exception):
+    """The worker is of no more use."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def as_tensor(raw: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8) if raw else torch.empty(0, dtype=torch.uint8)
+
+
+def pid_of(handle: int) -> int:
+    """The process behind a descriptor, as this process would call it; 0 for none."""
+    if handle < 0:
+        return 0
+    lines = Path(f"/proc/self/fdinfo/{handle}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))

@@ -1,0 +1,272 @@
+"""The side of the wall on which students' code runs. It holds nothing worth finding.
+
+    the warm parent    has imported torch, runs nobody's code, forks
+      a room           one a hand-in: sees its own processes and files only; reads notebooks, runs nothing of them
+        a worker       one a group of exercises: runs the student's definitions and answers calls
+
+The warm parent speaks with the grader over the descriptor that it is given as its first argument. A room and a worker get a
+line of their own, so that what a worker writes reaches nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import inspect
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from autograder import namespaces
+from autograder.channel import Channel, Ended, Malformed
+from autograder.checks import exercise_of
+from autograder.namespaces import Limits
+from autograder.student import Answer, Call, Local, failure
+from autograder.wire import pack_answer, pack_call, unpack_answer, unpack_call
+
+FILES = 2**30  # bytes of a hand-in, at most: the grader has looked at them
+WORKER_USER = 54321  # of workers that are kept apart only by their user
+
+
+def main() -> NoReturn:
+    """The warm parent."""
+    line = Channel(socket.socket(fileno=int(sys.argv[1])))
+    preload()
+    line.send({"ready": True})
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for keepers
+    while True:
+        try:
+            message, _, end = line.receive_with_file()
+        except Ended:
+            os._exit(0)
+        if os.fork() == 0:
+            line.close()
+            forked(lambda: keep(message, Channel(socket.socket(fileno=end), FILES, FILES)))
+        os.close(end)
+
+
+def preload() -> None:
+    """Import once what all hand-ins need."""
+    import numpy  # noqa: F401, ICN001
+    import torch
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    import autograder.notebook
+    import autograder.proxy
+    import autograder.submission
+    import idc.pieces  # noqa: F401
+    from autograder.checks import exercises
+
+    torch.set_num_threads(1)
+    exercises()
+    TransformerManager()
+    gc.collect()
+    gc.freeze()
+
+
+def forked(task: Callable[[], None]) -> NoReturn:
+    """The whole life of a child."""
+    code = 1
+    try:
+        task()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def keep(message: dict[str, Any], line: Channel) -> None:
+    """Build a room, tell the grader who to kill, and wait for its end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    silence()
+    limits = Limits(**message["limits"])
+    isolation = message["isolation"]
+    try:
+        if isolation == "namespaces":
+            namespaces.separate()
+        ours, theirs = os.pipe()
+        first = os.fork()
+        if first == 0:
+            os.close(theirs)
+            os.read(ours, 1)  # until the grader knows
+            os.close(ours)
+            forked(lambda: room(line, limits, isolation))
+        os.close(ours)
+        handle = os.pidfd_open(first) if sys.platform == "linux" else -1
+        line.send({"room": first}, files=[handle] if handle >= 0 else [])
+        os.close(theirs)
+    except OSError as error:
+        line.send({"error": str(error)})
+        return
+    line.close()
+    os.waitpid(first, 0)
+
+
+def silence() -> None:
+    """What is printed goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def room(line: Channel, limits: Limits, isolation: str) -> None:
+    """Read a hand-in, then start a worker whenever the grader asks; whatever an earlier one left behind ends first."""
+    from autograder.submission import Sources
+
+    if isolation == "namespaces":
+        namespaces.first_of_its_world(limits.disk)
+    if isolation == "uid":
+        namespaces.become(WORKER_USER)
+    if isolation != "none":
+        namespaces.hide_memory(True)
+        namespaces.keep_within(limits)
+    line.send({"awake": True})
+    message, contents = line.receive()
+    sources = Sources({name: contents[key].numpy().tobytes() for name, key in message["files"].items()})
+    del contents
+    line.send({"notes": list(sources.notes), "where": sources.where})
+    worker, watch = 0, -1
+    while True:
+        event = wait_for(line.end.fileno(), watch)
+        if event == watch:
+            _, status = os.waitpid(worker, 0)
+            os.close(watch)
+            watch = -1
+            line.send({"ended": os.waitstatus_to_exitcode(status)})
+            continue
+        message, _, end = line.receive_with_file()
+        end_all(isolation, worker)
+        if watch >= 0:
+            os.close(watch)
+        worker = os.fork()
+        if worker == 0:
+            line.close()
+            pieces, lent = message["pieces"], message["lent"]
+            forked(lambda: work(Channel(socket.socket(fileno=end)), sources, pieces, lent, limits, isolation))
+        os.close(end)
+        watch = os.pidfd_open(worker) if sys.platform == "linux" else -1
+
+
+def wait_for(*descriptors: int) -> int:
+    """The first of some descriptors from which something can be read."""
+    poll = select.poll()
+    for each in descriptors:
+        if each >= 0:
+            poll.register(each, select.POLLIN)
+    return poll.poll()[-1][0]
+
+
+def end_all(isolation: str, worker: int) -> None:
+    """Kill every process of this room but the first."""
+    with contextlib.suppress(ProcessLookupError):
+        if isolation != "none":
+            os.kill(-1, signal.SIGKILL)
+        elif worker:
+            os.killpg(worker, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def work(line: Channel, sources: Any, pieces: list[str], lent: list[str], limits: Limits, isolation: str) -> None:
+    """Run the definitions of some pieces and answer calls until the grader closes the line."""
+    if isolation == "namespaces":
+        namespaces.unshare(namespaces.MOUNTS | namespaces.MESSAGES)
+        namespaces.fresh_folders(limits.disk)
+        namespaces.give_up_privileges()
+        namespaces.hide_memory(False)
+    if isolation == "none":
+        os.setpgid(0, 0)
+    os.closerange(3, line.end.fileno())
+    os.closerange(line.end.fileno() + 1, 1024)
+    lender = Lender(line)
+    given = lender.lend(lent)
+    own = sources.execute(pieces, given=given, mine=Mine(given))
+    line.send({"loaded": sorted(own.pieces), "notes": list(own.notes)})
+    serve(line, Local(own.pieces))
+
+
+def serve(line: Channel, student: Callable[[Call], Answer]) -> None:
+    """Answer calls, one after the other."""
+    while True:
+        try:
+            message, tensors = line.receive()
+        except Ended:
+            return
+        try:
+            answer = student(unpack_call(message["call"], tensors))
+        except BaseException as error:  # noqa: BLE001, student code may raise anything
+            answer = Answer(failure=failure(error))
+        header, found = pack_answer(answer)
+        line.send({"number": message["number"], "answer": header}, found)
+
+
+class Mine:
+    """`mine("X")` behind the wall: one's own, what was lent, or else the stub of the library."""
+
+    def __init__(self, given: dict[str, Any]):
+        self.given = given
+        self.own: dict[str, Any] = {}
+
+    def __call__(self, name: str, piece: Any = None) -> Any:
+        import idc.pieces
+
+        if name in self.given:
+            return self.given[name]
+        return getattr(idc.pieces, name) if piece is None else piece
+
+
+class Lender:
+    """Pieces of the course that the grader works out, by value: the code of them never comes here."""
+
+    def __init__(self, line: Channel):
+        self.line = line
+
+    def __call__(self, call: Call) -> Answer:
+        header, tensors = pack_call(call)
+        self.line.send({"ask": header}, tensors)
+        message, tensors = self.line.receive()
+        if "told" not in message:
+            raise Malformed("the grader sent something else than what was asked for")
+        return unpack_answer(message["told"], tensors)
+
+    def lend(self, names: Iterable[str]) -> dict[str, Any]:
+        """Stand-ins by name."""
+        import idc.pieces
+
+        return {name: self.stand_in(name, getattr(idc.pieces, name)) for name in names}
+
+    def stand_in(self, name: str, stub: Any) -> Any:
+        """A function, or a class with the stub's parameters, whose results come from the grader."""
+        from autograder.proxy import Pieces, ask, in_order
+
+        pieces = Pieces(self, published=lambda _: stub)
+        if not isinstance(stub, type):
+            return getattr(pieces, name)
+        each = exercise_of(name)
+
+        def __init__(self: Any, *make: Any, **named: Any) -> None:
+            stub.__init__(self, *make, **named)
+            self.made = in_order(inspect.signature(stub), make, named)
+            self.names = [name for name, _ in self.named_parameters()]
+
+        def used(method: str) -> Callable[..., Any]:
+            signature = inspect.signature(getattr(stub, method))
+
+            def use(self: Any, *arguments: Any, **named: Any) -> Any:
+                given = in_order(signature, (self, *arguments), named)[1:]
+                call = Call(name, given, self.made, method, training=self.training)
+                return ask(pieces.student, each, call, {key: self.get_parameter(key) for key in self.names})
+
+            return use
+
+        methods = [key for key, value in vars(stub).items() if inspect.isfunction(value) and not key.startswith("_")]
+        return type(name, (stub,), {"__init__": __init__} | {method: used(method) for method in methods})
+
+
+if __name__ == "__main__":
+    main()
