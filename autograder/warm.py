@@ -32,7 +32,7 @@ from autograder.channel import Channel, Ended, Malformed, pair
 from autograder.checks import exercise, exercises
 from autograder.lender import Lender
 from autograder.namespaces import Limits
-from autograder.release import KEPT_BACK, stubbed
+from autograder.release import is_given, stubbed
 from autograder.sandbox import Wall, find_way, python_paths, wrap
 from autograder.student import Answer, Call, Failure
 from autograder.wire import pack_answer, pack_call, text, unpack_answer, unpack_call
@@ -55,7 +55,7 @@ def worker_sources(folder: Path) -> None:
     for package in ("idc", "autograder"):
         for path in sorted((ROOT / package).rglob("*.py")):
             name = path.relative_to(ROOT)
-            if name.as_posix().startswith(KEPT_BACK) and name.name not in WORKERS:
+            if not is_given(name.as_posix()) and name.as_posix() not in WORKERS:
                 continue
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def worker_sources(folder: Path) -> None:
 
 
 # Of what students do not get, what a worker runs.
-WORKERS = ("worker.py", "channel.py", "wire.py", "namespaces.py", "sandbox.py", "proxy.py")
+WORKERS = [f"autograder/{name}.py" for name in ("channel", "namespaces", "proxy", "sandbox", "wire", "worker")]
 
 
 def choose(isolation: str) -> str:
