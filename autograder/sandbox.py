@@ -49,13 +49,15 @@ WHAT_TO_DO = (
 class Wall:
     """What a process behind it may see and do.
 
-    readable: paths outside, by where they appear inside. writable: likewise, to read and write. folder: where it starts.
+    readable: where paths outside appear inside. writable: likewise, to read and write. hidden: folders inside that are to be empty.
+    folder: where it starts.
     disk: bytes of /tmp and of shared memory, each. environment: beyond ENVIRONMENT, nothing else is passed. nests: whether it may
     build walls of its own.
     """
 
     readable: Mapping[Path, Path] = field(default_factory=dict)
     writable: Mapping[Path, Path] = field(default_factory=dict)
+    hidden: Sequence[Path] = ()
     folder: Path = Path("/tmp")
     disk: int = 256 * 2**20
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -133,6 +135,8 @@ def bubblewrap(argv: list[str], wall: Wall) -> list[str]:
         words += ["--ro-bind", str(outside), str(inside)]
     for outside, inside in wall.writable.items():
         words += ["--bind", str(outside), str(inside)]
+    for path in wall.hidden:
+        words += ["--tmpfs", str(path)]
     for name, value in (ENVIRONMENT | dict(wall.environment)).items():
         words += ["--setenv", name, value]
     words += ["--chdir", str(wall.folder), "--"]
@@ -171,6 +175,7 @@ def unshare(argv: list[str], wall: Wall) -> list[str]:
         lines.append(f"mount --rbind {quoted(outside)} {place}")
         if mode == "ro":  # what is mounted without devices or set-user-id programs must stay so
             lines.append(f"mount -o remount,bind,ro {place} || mount -o remount,bind,ro,nosuid,nodev {place}")
+    lines += [f"mount -t tmpfs -o size=1m hidden {quoted(new, path)}" for path in wall.hidden]
     lines += [f"cd {new}", "pivot_root . .old", "umount -l /.old", f"cd {quoted(wall.folder)}", 'exec "$@"']
     words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--uts"]
     words += [] if root else ["--user", "--map-root-user"]

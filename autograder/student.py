@@ -25,6 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+# As they are before any student's code runs, which may replace them.
+CLONE, DETACH, EQUAL, GRADIENT = Tensor.clone, Tensor.detach, torch.equal, torch.autograd.grad
+# Failures of which only the process around student code can tell.
+WALL = ("Crashed", "OutOfTime", "OutOfMemory", "Tampered")
 LARGE = 10**7  # numbers in a result: far more than any check asks for
 LONG = 400  # letters of a student's error message that are told
 # Where a student's lines do not stand: in this file, in the library, in what is installed.
@@ -141,7 +145,7 @@ def use(piece: Any, call: Call) -> Answer:
     if call.want is not None:
         gradients = gradient(list(outputs.values()), call.want, inner(leaves) | parameters)
     changed = tuple(place for place, value in enumerate(arguments) if differs(value, given[place]))
-    plain = {name: tensor.detach().clone() for name, tensor in outputs.items()}
+    plain = {name: CLONE(DETACH(tensor)) for name, tensor in outputs.items()}
     return Answer(plain, in_words(result), gradients, changed)
 
 
@@ -179,14 +183,14 @@ def leaf(value: Value, wants_gradient: bool) -> Value:
         return {name: leaf(part, wants_gradient) for name, part in value.items()}
     if not isinstance(value, Tensor) or not (wants_gradient and value.is_floating_point()):
         return value
-    return value.detach().clone().requires_grad_()
+    return CLONE(DETACH(value)).requires_grad_()
 
 
 def fresh(value: Value) -> Value:
     """A copy that student code may do with as it likes, even write into."""
     if isinstance(value, dict):
         return {name: fresh(part) for name, part in value.items()}
-    return value.clone() if isinstance(value, Tensor) else value
+    return CLONE(value) if isinstance(value, Tensor) else value
 
 
 def instance(piece: Callable[..., Any], call: Call) -> nn.Module:
@@ -243,9 +247,9 @@ def gradient(
     nothing: dict[str, Tensor | None] = dict.fromkeys(sources)
     if not asked or not isinstance(total, Tensor) or not total.requires_grad:
         return nothing
-    found = torch.autograd.grad(total, list(asked.values()), allow_unused=True)
+    found = GRADIENT(total, list(asked.values()), allow_unused=True)
     return nothing | {
-        name: None if part is None else part.detach().clone() for name, part in zip(asked, found, strict=True)
+        name: None if part is None else CLONE(DETACH(part)) for name, part in zip(asked, found, strict=True)
     }
 
 
@@ -255,7 +259,7 @@ def differs(value: Value, given: Value) -> bool:
         return value.keys() != given.keys() or any(differs(value[name], part) for name, part in given.items())
     if not isinstance(given, Tensor):
         return False
-    return value.shape != given.shape or not torch.equal(value.detach(), given)
+    return value.shape != given.shape or not EQUAL(DETACH(value), given)
 
 
 def failure(error: BaseException) -> Failure:

@@ -85,9 +85,22 @@ def choose(isolation: str) -> str:
     if isolation == "uid":
         if os.geteuid():
             raise UserError("isolation by user needs root, to become another user; use “namespaces”.")
+        if is_open_to_all(ROOT / "autograder" / "lender.py"):
+            raise UserError(f"every user can read {ROOT}, where the solutions are; `chmod 700 {ROOT}` before you grade.")
         return isolation
     find_way()
     return "namespaces"
+
+
+def installed() -> list[Path]:
+    """Copies of this project among the installed packages: they hold the solutions."""
+    places = [Path(each).resolve() for each in sys.path if each and Path(each).resolve() != ROOT]
+    return [place / name for place in places for name in ("idc", "autograder") if (place / name).is_dir()]
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Whether any user can read a file."""
+    return bool(path.stat().st_mode & 0o004) and all(parent.stat().st_mode & 0o001 for parent in path.parents)
 
 
 class Parent:
@@ -119,7 +132,8 @@ class Parent:
 
     def command(self, folder: Path, line: int) -> list[str]:
         if self.isolation == "namespaces":
-            wall = Wall(readable={folder: INSIDE} | python_paths(), disk=self.limits.disk, nests=True)
+            readable = {folder: INSIDE} | python_paths()
+            wall = Wall(readable=readable, hidden=installed(), disk=self.limits.disk, nests=True)
             return wrap([sys.executable, "-I", "-c", LAUNCH, str(INSIDE), str(line)], wall)
         return [sys.executable, "-I", "-c", LAUNCH, str(folder), str(line)]
 
@@ -182,6 +196,7 @@ class Room:
                 raise UserError(f"no room could be built for a hand-in: {message['error']}")
             self.root = pid_of(self.handle)
             self.line.receive(deadline)
+            self.shared = own_memory(self.root)  # with the warm parent, until somebody writes to it
             names = {name: f"f{number}" for number, name in enumerate(files)}
             contents = {names[name]: as_tensor(raw) for name, raw in files.items()}
             self.line.send({"files": names}, contents, deadline)
@@ -225,9 +240,7 @@ class Room:
         with contextlib.suppress(psutil.Error):
             first = psutil.Process(self.root)
             for process in [first, *first.children(recursive=True)]:
-                with contextlib.suppress(psutil.Error):
-                    information = process.memory_info()
-                    total += information.rss - information.shared
+                total += max(0, own_memory(process.pid) - self.shared)
         return total
 
     def close(self) -> None:
@@ -290,6 +303,7 @@ class Remote:
             message, tensors = self.receive(deadline)
             if message.get("number") != self.number or not isinstance(message.get("answer"), dict):
                 raise Malformed("what came is not the answer to what was asked")
+            self.notice(message.get("replaced"))
             return unpack_answer(message["answer"], tensors)
         except Stopped as stopped:
             return self.end(stopped.failure)
@@ -299,6 +313,16 @@ class Remote:
             return self.end(self.too_slow())
         except Ended:
             return self.end(self.crashed())
+
+    def notice(self, replaced: Any) -> None:
+        """What student code has replaced: worth a look, and if it is the grader's own, an end."""
+        if not isinstance(replaced, list):
+            raise Malformed("an answer without its parts")
+        for name in map(text, replaced):
+            if name.startswith("autograder."):
+                raise Malformed(f"the grader's own function {name} was replaced")
+            if (flag := f"{self.group}: {name} was replaced") not in self.room.flags:
+                self.room.flags.append(flag)
 
     def receive(self, deadline: float) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The next message that is no question of the worker. Raises Stopped, Malformed."""
@@ -384,6 +408,14 @@ class Stopped(Exception):
     def __init__(self, failure: Failure):
         super().__init__(failure.message)
         self.failure = failure
+
+
+def own_memory(process: int) -> int:
+    """Bytes that a process holds and shares with no file; 0 when it is gone."""
+    with contextlib.suppress(psutil.Error):
+        information = psutil.Process(process).memory_info()
+        return information.rss - information.shared
+    return 0
 
 
 def as_tensor(raw: bytes) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from autograder.checks.records import Record, load_records
-from autograder.student import Answer, Call, Failure, Student
+from autograder.student import WALL, Answer, Call, Failure, Student
 
 # relative and absolute tolerance by type: results of different orders of summation differ by less
 TOLERANCE = {torch.float32: (2e-4, 2e-5), torch.float64: (1e-7, 1e-9)}
@@ -301,6 +301,8 @@ class Exercise:
                 f'hint("{self.id}") gives a first push.',
                 "attempted",
             )
+        if failure.kind in WALL:
+            return self.wrong(f"There is no answer to look at: {failure.message}.", "runs")
         line = f" Your line: `{failure.line}`." if failure.line else ""
         told = f": {failure.message.rstrip('. ')}" if failure.message else ""
         return self.wrong(f"Your code stopped with {failure.kind}{told}.{line}", "runs")
