@@ -49,11 +49,14 @@ def judge(each: Exercise, student: Student, seed: int | None = None) -> Verdict:
     verdict = each.judge(student)
     if passed or verdict.status is not Status.RIGHT:
         return verdict
-    return Verdict(
-        Status.WRONG,
+    return Verdict(Status.WRONG, unseen(each), "hidden")
+
+
+def unseen(each: Exercise) -> str:
+    """What a student is told when only a hidden check fails: no input, no expected value."""
+    return (
         f"{each.id} {each.title}: not yet. It passes the check in the notebook, but fails on inputs that this check does "
-        "not hold. Does it work for every input, or only for those that were tried?",
-        "hidden",
+        "not hold. Does it work for every input, or only for those that were tried?"
     )
 
 

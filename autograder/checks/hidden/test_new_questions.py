@@ -1,0 +1,22 @@
+"""New random questions, other ones for every student, and the reference to compare with."""
+
+from __future__ import annotations
+
+import pytest
+
+from autograder.banks import answers, bank
+from autograder.checks import exercises
+from autograder.checks.exercise import Exercise
+from autograder.hidden import new_calls, same_gradients
+from autograder.student import Student
+
+
+@pytest.mark.parametrize("id", [pytest.param(id, marks=pytest.mark.exercise(id)) for id in exercises()])
+def test_new_questions(id: str, exercise: Exercise, ask: Student, seed: int) -> None:
+    for call in new_calls(exercise, seed):
+        (right,) = answers(exercise, bank(id).right, [call])
+        answer = ask(call)
+        assert answer.failure is None, answer.failure
+        assert not answer.changed, "an argument is overwritten"
+        assert exercise.same(answer, right), "another value than the reference"
+        assert same_gradients(answer, right), "another gradient than the reference"
