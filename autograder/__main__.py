@@ -7,22 +7,54 @@ exercises do. Ends with 1 unless all that was attempted is right.
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import sys
 from pathlib import Path
 
-from autograder.checks import exercises
-from autograder.checks.exercise import Status
-from autograder.notebook import SIGN
-from autograder.submission import judge_own, read_own
-from idc.errors import command
+from idc.errors import UserError, command
+
+FOR_INSTRUCTORS = ("grade", "report", "preview", "publish", "bundle")
+AND_MORE = """\
+For instructors, each with --help of its own:
+  grade SUBMITTED        judge a class behind a wall; results, tables and pages go to grades/
+  report                 write tables and pages again from the results
+  preview SUBMITTED      whose score would move with other checks or points, before anything is published
+  publish COURSE         enter the results in nbgrader's gradebook
+  bundle KIND            files for Gradescope or for a workflow of a student's repository
+"""
 
 
 @command
 def main() -> None:
+    has_grader = importlib.util.find_spec("autograder.commands") is not None
+    if sys.argv[1:2] and sys.argv[1] in FOR_INSTRUCTORS:
+        if not has_grader:
+            raise UserError(
+                f"“{sys.argv[1]}” is for instructors, and the student kit does not have it. To check a folder of that "
+                f"name, write ./{sys.argv[1]}"
+            )
+        from autograder.commands import run
+
+        run(sys.argv[1:])
+        return
     parser = argparse.ArgumentParser(
-        prog="python -m autograder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m autograder",
+        description=__doc__,
+        epilog=AND_MORE if has_grader else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path("assignments"))
-    own = read_own(parser.parse_args().folder)
+    check_folder(parser.parse_args().folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Say of every exercise whether it is right; end with 1 when something is wrong. Raises UserError for no folder."""
+    from autograder.checks import exercises
+    from autograder.checks.exercise import Status
+    from autograder.notebook import SIGN
+    from autograder.submission import judge_own, read_own
+
+    own = read_own(folder)
     verdicts = judge_own(own)
     points = 0
     for each in exercises().values():
