@@ -66,8 +66,14 @@ class Wall:
 
 def python_paths() -> dict[Path, Path]:
     """What a Python of this environment needs, besides the system."""
-    roots = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1]}
+    roots = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], *packages()}
     return {path: path for path in roots if not str(path).startswith(("/usr", "/lib"))}
+
+
+def packages() -> list[Path]:
+    """Where packages are installed, PYTHONPATH included."""
+    places = [Path(place) for place in sys.path if place]
+    return [place for place in places if place.name in ("site-packages", "dist-packages") and place.is_dir()]
 
 
 @cache
@@ -180,7 +186,11 @@ def unshare(argv: list[str], wall: Wall) -> list[str]:
     words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--uts"]
     words += [] if root else ["--user", "--map-root-user"]
     words += ["/bin/sh", "-c", "\n".join(lines), "wall"]
-    words += drop([]) if root else ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+    if root:
+        words += drop([])
+    else:  # not root even in there: a world within could not be made of root
+        words += ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
+        words += ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
     pairs = [f"{name}={value}" for name, value in (ENVIRONMENT | dict(wall.environment)).items()]
     return [*words, "env", "-i", *pairs, *argv]
 

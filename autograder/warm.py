@@ -33,7 +33,7 @@ from autograder.checks import exercise, exercises
 from autograder.lender import Lender
 from autograder.namespaces import Limits
 from autograder.release import is_given, stubbed
-from autograder.sandbox import Wall, find_way, python_paths, wrap
+from autograder.sandbox import Wall, find_way, packages, python_paths, wrap
 from autograder.student import Answer, Call, Failure
 from autograder.wire import pack_answer, pack_call, text, unpack_answer, unpack_call
 from idc.errors import UserError
@@ -43,7 +43,13 @@ INSIDE = Path("/kit")  # where the worker's own sources appear
 START = 120.0  # seconds until a warm parent must be ready
 TICK = 0.25  # seconds between two looks at memory
 CRASHED, OUT_OF_TIME, OUT_OF_MEMORY, TAMPERED = "Crashed", "OutOfTime", "OutOfMemory", "Tampered"
-LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from autograder.worker import main; main()"
+LAUNCH = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+sys.path += filter(None, sys.argv.pop(1).split(":"))
+from autograder.worker import main
+main()
+"""
 
 
 class NoRoom(Exception):
@@ -131,11 +137,13 @@ class Parent:
         self.lender = Lender()
 
     def command(self, folder: Path, line: int) -> list[str]:
+        place = INSIDE if self.isolation == "namespaces" else folder
+        argv = [sys.executable, "-I", "-c", LAUNCH, str(place), ":".join(map(str, packages())), str(line)]
         if self.isolation == "namespaces":
             readable = {folder: INSIDE} | python_paths()
             wall = Wall(readable=readable, hidden=installed(), disk=self.limits.disk, nests=True)
-            return wrap([sys.executable, "-I", "-c", LAUNCH, str(INSIDE), str(line)], wall)
-        return [sys.executable, "-I", "-c", LAUNCH, str(folder), str(line)]
+            return wrap(argv, wall)
+        return argv
 
     def words(self) -> str:
         """The last of what it said."""
