@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autograder.handin import SNAPSHOT, contest_pairs, read_json, read_object
+from autograder.handin import SNAPSHOT, contest_pairs, read_object
 from autograder.sandbox import Wall, find_way, python_paths, wrap
 from idc.errors import UserError, command
 
@@ -202,8 +202,8 @@ def compare_shapes(folder: Path, facts: Mapping[str, Any], longest: int) -> None
     if differing := sorted(name for name in wanted | found if wanted.get(name) != found.get(name)):
         name = differing[0]
         raise UserError(
-            f"the weights are not those of the configured model: {len(differing)} tensors differ, such as {name[:80]}, which "
-            f"is {found.get(name, 'missing')} and must be {wanted.get(name, 'absent')}."
+            f"the weights are not those of the configured model: {len(differing)} tensors differ, such as {name[:80]}, "
+            f"which is {found.get(name, 'missing')} and must be {wanted.get(name, 'absent')}."
         )
 
 

@@ -239,6 +239,8 @@ def judge_answers(
     if own is not None and split is not None and split.captions:
         again = report(split.captions, own, metrics)
         claims, compared = compare(found, again)
+        if not compared:
+            remarks, claims = remarks + claims, []
         if reached is not None and (ask := question(again["facts"], reached)):
             remarks.append(ask)
     return Entry(
