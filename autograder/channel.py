@@ -3,9 +3,9 @@
     channel.send({"call": 3}, {"x": tensor})
     message, tensors = channel.receive(deadline)
 
-A frame is `MAGIC`, the length of the header (4 bytes), the length of the body (8 bytes), the header (JSON, UTF-8) and the body
-(safetensors). Who receives trusts nothing: lengths are capped before memory is taken, and types are looked at before a
-tensor is made. What does not fit raises `Malformed`.
+A frame is `MAGIC`, the length of the header (4 bytes), the length of the body (8 bytes), the header (JSON, UTF-8) and
+the body (safetensors). Who receives trusts nothing: lengths are capped before memory is taken, and types are looked at
+before a tensor is made. What does not fit raises `Malformed`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class Channel:
     ) -> None:
         """Send a message; `files` are descriptors that go along. Raises Ended, and TimeoutError after `deadline`."""
         header = json.dumps(message).encode("utf-8")
-        body = safetensors.torch.save({name: plain(each) for name, each in tensors.items()}) if tensors else b""
+        body = (
+            safetensors.torch.save({name: plain(each) for name, each in tensors.items()}) if tensors else b""
+        )
         frame = memoryview(PREFIX.pack(MAGIC, len(header), len(body)) + header + body)
         try:
             if files:  # they travel with the first byte
@@ -173,7 +175,9 @@ def read_tensor(view: Mapping[str, Any], numbers: int) -> Tensor:
     if dtype is None:
         raise Malformed(f"a tensor of the type {view['dtype']!r}, which is not taken")
     if len(shape) > 16 or max(shape, default=0) > numbers or math.prod(shape) > numbers:
-        raise Malformed(f"a tensor of {len(shape)} dimensions and too many numbers; at most {numbers} are taken")
+        raise Malformed(
+            f"a tensor of {len(shape)} dimensions and too many numbers; at most {numbers} are taken"
+        )
     if not math.prod(shape):
         return torch.empty(shape, dtype=dtype)
     return torch.frombuffer(bytearray(view["data"]), dtype=dtype).reshape(shape)

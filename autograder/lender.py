@@ -1,7 +1,7 @@
 """The course's own pieces for exercises that build on one that the student has not got right.
 
-They are worked out in a process of their own: what a worker asks for may be made to take all memory, and that must not be the
-grader's.
+They are worked out in a process of their own: what a worker asks for may be made to take all memory, and that must not
+be the grader's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ class Lender:
             return unpack_answer(message["answer"], tensors)
         except (Ended, Malformed):
             self.close()
-            return Answer(failure=Failure("MemoryError", "the course's piece could not be worked out for these arguments"))
+            return Answer(
+                failure=Failure(
+                    "MemoryError", "the course's piece could not be worked out for these arguments"
+                )
+            )
         except TimeoutError:
             self.close()
             raise

@@ -1,7 +1,7 @@
 """Linux namespaces, limits and privileges of the calling process, by the system's own calls.
 
-The outer wall is bubblewrap's (`sandbox.py`). Within it every hand-in gets a room of its own, and that must be built without a
-new interpreter: forking a process that has already imported torch takes milliseconds, starting one takes seconds.
+The outer wall is bubblewrap's (`sandbox.py`). Within it every hand-in gets a room of its own, and that must be built
+without a new interpreter: forking a process that has imported torch takes milliseconds, starting one takes seconds.
 """
 
 from __future__ import annotations
@@ -9,14 +9,22 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.sandbox import NOBODY
 
-MOUNTS, NAMES, MESSAGES, USERS, PROCESSES, NETWORK = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+MOUNTS, NAMES, MESSAGES, USERS, PROCESSES, NETWORK = (
+    0x20000,
+    0x4000000,
+    0x8000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
 NO_SET_USER, NO_DEVICES, NO_PROGRAMS, RECURSIVE, PRIVATE = 2, 4, 8, 0x4000, 0x40000
-SET_DUMPABLE, DROP_FROM_BOUND, NO_NEW_PRIVILEGES, DIE_WITH_PARENT = 4, 24, 38, 1
+SET_DUMPABLE, DROP_FROM_BOUND, ADOPT_ORPHANS, NO_NEW_PRIVILEGES = 4, 24, 36, 38
 CAPABILITIES = 64
 
 
@@ -24,9 +32,9 @@ CAPABILITIES = 64
 class Limits:
     """What a hand-in may use.
 
-    memory: bytes, of a process and of all of them together. processes: at one time. disk: bytes of /tmp and of shared memory, each.
-    files: open at one time. load: seconds to read the hand-in or to run its definitions. call: seconds of one call of a piece.
-    exercise: seconds of all calls of one exercise.
+    memory: bytes, of a process and of all of them together. processes: at one time. disk: bytes of /tmp and of shared
+    memory, each. files: open at one time. load: seconds to read the hand-in or to run its definitions. call: seconds of
+    one call of a piece. exercise: seconds of all calls of one exercise.
     """
 
     memory: int = 3 * 2**30
@@ -50,7 +58,14 @@ def unshare(what: int) -> None:
 
 
 def mount(kind: str, target: str, flags: int, options: str = "") -> None:
-    call("mount", kind.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode() or None)
+    call(
+        "mount",
+        kind.encode(),
+        target.encode(),
+        kind.encode(),
+        ctypes.c_ulong(flags),
+        options.encode() or None,
+    )
 
 
 def separate() -> None:
@@ -75,6 +90,12 @@ def fresh_folders(disk: int) -> None:
     for folder in ("/tmp", "/dev/shm"):
         mount("tmpfs", folder, NO_SET_USER | NO_DEVICES, f"mode=1777,size={disk},nr_inodes=20000")
     os.chdir("/tmp")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all descendants whose own one ends, so that none is lost. Only Linux can."""
+    if sys.platform == "linux":
+        call("prctl", ADOPT_ORPHANS, 1, 0, 0, 0)
 
 
 def hide_memory(hidden: bool) -> None:

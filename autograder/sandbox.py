@@ -2,15 +2,14 @@
 
     argv = wrap(["python", "-c", "…"], Wall(readable=[…]))
 
-`bubblewrap` builds the wall where it is installed, `unshare` of util-linux otherwise. Both need Linux with user namespaces, or
-root. `find_way()` says which of them works here, and why none does.
+`bubblewrap` builds the wall where it is installed, `unshare` of util-linux otherwise. Both need Linux with user
+namespaces, or root. `find_way()` says which of them works here, and why none does.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,14 @@ from idc.errors import UserError
 NOBODY = 65534
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 # Of /etc, what the linker, time zones and fonts need; nothing about this machine's people or network.
-ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime", "/etc/fonts")
+ETC = (
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/localtime",
+    "/etc/fonts",
+)
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
@@ -49,10 +55,9 @@ WHAT_TO_DO = (
 class Wall:
     """What a process behind it may see and do.
 
-    readable: where paths outside appear inside. writable: likewise, to read and write. hidden: folders inside that are to be empty.
-    folder: where it starts.
-    disk: bytes of /tmp and of shared memory, each. environment: beyond ENVIRONMENT, nothing else is passed. nests: whether it may
-    build walls of its own.
+    readable: inside -> outside. writable: likewise, to read and write. hidden: folders inside that are to be
+    empty. folder: where it starts. disk: bytes of /tmp and of shared memory, each. environment: beyond ENVIRONMENT; nothing
+    else is passed. nests: whether it may build walls of its own.
     """
 
     readable: Mapping[Path, Path] = field(default_factory=dict)
@@ -107,7 +112,7 @@ def seen(wall: Wall) -> tuple[dict[Path, Path], dict[Path, Path]]:
             links[path] = path.readlink()
         elif path.exists():
             paths[path] = path
-    return links, paths | {inside: outside for outside, inside in wall.readable.items()}
+    return links, paths | dict(wall.readable)
 
 
 def folders_above(paths: Sequence[Path]) -> list[Path]:
@@ -117,21 +122,37 @@ def folders_above(paths: Sequence[Path]) -> list[Path]:
 
 def drop(argv: list[str]) -> list[str]:
     """Give up root before a command: limits on processes do not hold for it."""
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--bounding-set=-all", *argv]
+    return [
+        "setpriv",
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--bounding-set=-all",
+        *argv,
+    ]
 
 
 def bubblewrap(argv: list[str], wall: Wall) -> list[str]:
     links, readable = seen(wall)
     root = os.geteuid() == 0
     words = ["bwrap", "--die-with-parent", "--new-session", "--clearenv"]
-    words += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "worker"]
+    words += [
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        "worker",
+    ]
     words += ["--cap-drop", "ALL"]
     if root:
         for capability in ("SETUID", "SETGID", "SETPCAP", "SYS_ADMIN"):  # until `drop`
             words += ["--cap-add", f"CAP_{capability}"]
     else:
         words += ["--unshare-user"] + ([] if wall.nests else ["--disable-userns"])
-    for parent in folders_above([*links, *readable, *wall.writable.values(), Path("/dev/shm/x")]):
+    for parent in folders_above([*links, *readable, *wall.writable, Path("/dev/shm/x")]):
         words += ["--perms", "0755", "--dir", str(parent)]
     for inside, target in links.items():
         words += ["--symlink", str(target), str(inside)]
@@ -139,7 +160,7 @@ def bubblewrap(argv: list[str], wall: Wall) -> list[str]:
     words += ["--proc", "/proc", "--perms", "1777", "--size", str(wall.disk), "--tmpfs", "/tmp"]
     for inside, outside in readable.items():
         words += ["--ro-bind", str(outside), str(inside)]
-    for outside, inside in wall.writable.items():
+    for inside, outside in wall.writable.items():
         words += ["--bind", str(outside), str(inside)]
     for path in wall.hidden:
         words += ["--tmpfs", str(path)]
@@ -158,8 +179,11 @@ def unshare(argv: list[str], wall: Wall) -> list[str]:
     links, readable = seen(wall)
     root = os.geteuid() == 0
     binds = {inside: (outside, "ro") for inside, outside in readable.items()}
-    binds |= {inside: (outside, "rw") for outside, inside in wall.writable.items()}
-    binds |= {Path("/dev", name): (Path("/dev", name), "rw") for name in ("null", "zero", "full", "random", "urandom")}
+    binds |= {inside: (outside, "rw") for inside, outside in wall.writable.items()}
+    binds |= {
+        Path("/dev", name): (Path("/dev", name), "rw")
+        for name in ("null", "zero", "full", "random", "urandom")
+    }
     new = covered([outside for outside, _ in binds.values()])
     lines = [
         "set -e",
@@ -177,7 +201,9 @@ def unshare(argv: list[str], wall: Wall) -> list[str]:
         lines += [f"mkdir -p {quoted(new, inside.parent)}", f"ln -s {quoted(target)} {quoted(new, inside)}"]
     for inside, (outside, mode) in binds.items():
         place = quoted(new, inside)
-        lines.append(f"mkdir -p {place}" if outside.is_dir() else f"mkdir -p {quoted(new, inside.parent)}; : > {place}")
+        lines.append(
+            f"mkdir -p {place}" if outside.is_dir() else f"mkdir -p {quoted(new, inside.parent)}; : > {place}"
+        )
         lines.append(f"mount --rbind {quoted(outside)} {place}")
         if mode == "ro":  # what is mounted without devices or set-user-id programs must stay so
             lines.append(f"mount -o remount,bind,ro {place} || mount -o remount,bind,ro,nosuid,nodev {place}")

@@ -31,8 +31,9 @@ CLONE, DETACH, EQUAL, GRADIENT = Tensor.clone, Tensor.detach, torch.equal, torch
 WALL = ("Crashed", "OutOfTime", "OutOfMemory", "Tampered")
 LARGE = 10**7  # numbers in a result: far more than any check asks for
 LONG = 400  # letters of a student's error message that are told
-# Where a student's lines do not stand: in this file, in the library, in what is installed.
-NOT_THEIRS = (__file__, *map(str, (Path(__file__).parents[1] / "idc", sys.prefix, sys.base_prefix)))
+# Where a student's lines do not stand: in the checks, in the library, in what is installed.
+HERE = Path(__file__).parent
+NOT_THEIRS = tuple(map(str, (HERE, HERE.parent / "idc", sys.prefix, sys.base_prefix)))
 Value = Any  # a tensor, a number, text, None, or a dictionary of such
 
 

@@ -4,8 +4,8 @@
         student = room.student("ps1.1")
         answer = student(Call("info_nce", (similarity,)))
 
-What a worker does, whatever it is, ends in an `Answer`: its failure says that it crashed, took too long, or sent something that
-is no answer. See `worker.py` for the other side.
+What a worker does, whatever it is, ends in an `Answer`: its failure says that it crashed, took too long, or sent
+something that is no answer. See `worker.py` for the other side.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from autograder.channel import Channel, Ended, Malformed, pair
+from autograder.channel import Ended, Malformed, pair
 from autograder.checks import exercise, exercises
 from autograder.lender import Lender
 from autograder.namespaces import Limits
@@ -67,14 +67,17 @@ def worker_sources(folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             source = path.read_text(encoding="utf-8")
             target.write_text(
-                stubbed(source, name.as_posix()) if name.parts[1] in ("pieces", "kernels") else source, encoding="utf-8"
+                stubbed(source, name.as_posix()) if name.parts[1] in ("pieces", "kernels") else source,
+                encoding="utf-8",
             )
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 # Of what students do not get, what a worker runs.
-WORKERS = [f"autograder/{name}.py" for name in ("channel", "namespaces", "proxy", "sandbox", "wire", "worker")]
+WORKERS = [
+    f"autograder/{name}.py" for name in ("channel", "namespaces", "proxy", "sandbox", "wire", "worker")
+]
 
 
 def choose(isolation: str) -> str:
@@ -85,14 +88,20 @@ def choose(isolation: str) -> str:
         return isolation
     if sys.platform != "linux":
         raise UserError(
-            f"student code cannot be isolated on {sys.platform}. Grade on Linux (a virtual machine, WSL 2), or give --unsafe: "
-            "then it runs with your rights, and every result is marked."
+            f"student code cannot be isolated on {sys.platform}. Grade on Linux (a virtual machine, WSL 2), or give "
+            "--unsafe: then it runs with your rights, and every result is marked."
         )
     if isolation == "uid":
         if os.geteuid():
             raise UserError("isolation by user needs root, to become another user; use “namespaces”.")
         if is_open_to_all(ROOT / "autograder" / "lender.py"):
-            raise UserError(f"every user can read {ROOT}, where the solutions are; `chmod 700 {ROOT}` before you grade.")
+            raise UserError(
+                f"every user can read {ROOT}, where the solutions are; `chmod 700 {ROOT}` before you grade."
+            )
+        if not is_open_to_all(Path(os.__file__)):
+            raise UserError(
+                f"workers could not read Python itself ({sys.base_prefix}); install it where every user may read."
+            )
         return isolation
     find_way()
     return "namespaces"
@@ -106,7 +115,8 @@ def installed() -> list[Path]:
 
 def is_open_to_all(path: Path) -> bool:
     """Whether any user can read a file."""
-    return bool(path.stat().st_mode & 0o004) and all(parent.stat().st_mode & 0o001 for parent in path.parents)
+    real = path.resolve()
+    return bool(real.stat().st_mode & 0o004) and all(parent.stat().st_mode & 0o001 for parent in real.parents)
 
 
 class Parent:
@@ -140,7 +150,7 @@ class Parent:
         place = INSIDE if self.isolation == "namespaces" else folder
         argv = [sys.executable, "-I", "-c", LAUNCH, str(place), ":".join(map(str, packages())), str(line)]
         if self.isolation == "namespaces":
-            readable = {folder: INSIDE} | python_paths()
+            readable = {INSIDE: folder} | python_paths()
             wall = Wall(readable=readable, hidden=installed(), disk=self.limits.disk, nests=True)
             return wrap(argv, wall)
         return argv
@@ -167,8 +177,8 @@ class Parent:
 def open_parent(isolation: str = "auto", limits: Limits = Limits()) -> Iterator[Parent]:  # noqa: B008, frozen
     """A warm parent for as long as the block runs. Takes seconds to start.
 
-    isolation: "auto" takes namespaces and raises UserError where they cannot be had; "uid" is for containers in which root may not
-    make any; "none" is no isolation at all.
+    isolation: "auto" takes namespaces and raises UserError where they cannot be had; "uid" is for containers in which root
+    may not make any; "none" is no isolation at all.
     """
     chosen = choose(isolation)
     folder = Path(tempfile.mkdtemp(prefix="worker-"))
@@ -213,7 +223,9 @@ class Room:
             self.where = {text(piece): text(place) for piece, place in message["where"].items()}
         except (Ended, Malformed, KeyError, TypeError, AttributeError) as error:
             self.close()
-            raise NoRoom("the process that reads the hand-in died; is a file damaged or far too large?") from error
+            raise NoRoom(
+                "the process that reads the hand-in died; is a file damaged or far too large?"
+            ) from error
         except TimeoutError as error:
             self.close()
             raise NoRoom(f"reading the hand-in took more than {self.limits.load:.0f} seconds") from error
@@ -228,11 +240,11 @@ class Room:
         """
         each, names = exercise(id), tuple(sorted(lent))
         group = id if each.set in self.dead else each.set
-        if self.current is not None and (self.current.group, self.current.lent) == (group, names):
-            if not self.current.ended:
-                self.current.begin()
-                return self.current
-        if self.current is not None and self.current.ended and self.current.group == each.set:
+        now = self.current
+        if now is not None and now.ended is None and (now.group, now.lent) == (group, names):
+            now.begin()
+            return now
+        if now is not None and now.ended is not None and now.group == each.set:
             self.dead.add(each.set)
             group = id
         pieces = [one.piece for one in exercises().values() if group in (one.id, one.set)]
@@ -255,6 +267,8 @@ class Room:
         """End every process of the room."""
         self.line.close()
         if self.handle >= 0:
+            if self.parent.isolation != "namespaces":  # there, everything dies with the room's first process
+                wait_for_end(self.handle)
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.handle, signal.SIGKILL)
             os.close(self.handle)
@@ -389,7 +403,9 @@ class Remote:
             code = message.get("ended")
             if isinstance(code, int) and code < 0:
                 with contextlib.suppress(ValueError):
-                    return Failure(CRASHED, f"the process that ran your code died of {signal.Signals(-code).name}")
+                    return Failure(
+                        CRASHED, f"the process that ran your code died of {signal.Signals(-code).name}"
+                    )
             return Failure(CRASHED, f"your code ended the process it ran in (exit code {code})")
         return Failure(CRASHED, "the process that ran your code died")
 
@@ -397,7 +413,8 @@ class Remote:
         limits = self.room.limits
         return Failure(
             OUT_OF_TIME,
-            f"your code did not come to an end within {limits.call:.0f} seconds a call and {limits.exercise:.0f} seconds in all",
+            f"your code did not come to an end within {limits.call:.0f} seconds a call and {limits.exercise:.0f} seconds in "
+            "all",
         )
 
     def tampered(self, error: Malformed) -> Failure:
@@ -416,6 +433,13 @@ class Stopped(Exception):
     def __init__(self, failure: Failure):
         super().__init__(failure.message)
         self.failure = failure
+
+
+def wait_for_end(handle: int) -> None:
+    """A moment for a process to clean up."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    poll.poll(2000)
 
 
 def own_memory(process: int) -> int:

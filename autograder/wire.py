@@ -49,7 +49,9 @@ def unpack_answer(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> A
     changed, failure = header.get("changed"), header.get("failure")
     if not (isinstance(names, list) and isinstance(gradients, dict) and isinstance(changed, list)):
         raise Malformed("an answer without its parts")
-    if not all(type(each) is int for each in changed) or not all(type(each) is bool for each in gradients.values()):
+    if not all(type(each) is int for each in changed) or not all(
+        type(each) is bool for each in gradients.values()
+    ):
         raise Malformed("an answer with parts of other types")
     try:
         return Answer(

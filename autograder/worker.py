@@ -15,15 +15,18 @@ import gc
 import inspect
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NoReturn
 
 from autograder import namespaces
 from autograder.channel import Channel, Ended, Malformed
-from autograder.checks import exercise_of
+from autograder.checks import exercise_of, exercises
 from autograder.namespaces import Limits
 from autograder.student import Answer, Call, Local, failure
 from autograder.wire import pack_answer, pack_call, unpack_answer, unpack_call
@@ -45,25 +48,26 @@ def main() -> NoReturn:
             os._exit(0)
         if os.fork() == 0:
             line.close()
-            forked(lambda: keep(message, Channel(socket.socket(fileno=end), FILES, FILES)))
+            forked(partial(keep, message, end))
         os.close(end)
 
 
 def preload() -> None:
     """Import once what all hand-ins need."""
-    import numpy  # noqa: F401, ICN001
+    import numpy  # noqa: F401
     import torch
     from IPython.core.inputtransformer2 import TransformerManager
 
     import autograder.notebook
     import autograder.proxy
-    import autograder.submission
+    import autograder.submission  # noqa: F401
     import idc.pieces  # noqa: F401
-    from autograder.checks import exercises
 
     torch.set_num_threads(1)
     exercises()
     TransformerManager()
+    one = torch.ones(1)
+    Local({"warm": torch.exp})(Call("warm", (one,), want=(one,)))  # what torch and Python import at first use
     gc.collect()
     gc.freeze()
 
@@ -78,15 +82,20 @@ def forked(task: Callable[[], None]) -> NoReturn:
         os._exit(code)
 
 
-def keep(message: dict[str, Any], line: Channel) -> None:
+def keep(message: dict[str, Any], end: int) -> None:
     """Build a room, tell the grader who to kill, and wait for its end."""
+    line = Channel(socket.socket(fileno=end), FILES, FILES)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     silence()
     limits = Limits(**message["limits"])
     isolation = message["isolation"]
+    folder = ""
     try:
         if isolation == "namespaces":
             namespaces.separate()
+        else:
+            namespaces.adopt_orphans()
+            folder = own_folder(isolation)
         ours, theirs = os.pipe()
         first = os.fork()
         if first == 0:
@@ -103,6 +112,33 @@ def keep(message: dict[str, Any], line: Channel) -> None:
         return
     line.close()
     os.waitpid(first, 0)
+    end_orphans()
+    if folder:
+        os.chdir("/")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_folder(isolation: str) -> str:
+    """A folder to write to, where there is no /tmp of one's own; from here on the current one."""
+    folder = tempfile.mkdtemp(prefix="room-")
+    if isolation == "uid":
+        os.chown(folder, WORKER_USER, WORKER_USER)
+    os.chdir(folder)
+    os.environ.update(TMPDIR=folder, HOME=folder)
+    tempfile.tempdir = None
+    return folder
+
+
+def end_orphans() -> None:
+    """Kill whatever a room has left behind; with namespaces there is nothing, for it died with the room."""
+    import psutil
+
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
+            os.waitpid(-1, 0)
 
 
 def silence() -> None:
@@ -138,15 +174,16 @@ def room(line: Channel, limits: Limits, isolation: str) -> None:
             watch = -1
             line.send({"ended": os.waitstatus_to_exitcode(status)})
             continue
-        message, _, end = line.receive_with_file()
-        end_all(isolation, worker)
+        try:
+            message, _, end = line.receive_with_file()
+        finally:
+            end_all(isolation, worker)
         if watch >= 0:
             os.close(watch)
         worker = os.fork()
         if worker == 0:
             line.close()
-            pieces, lent = message["pieces"], message["lent"]
-            forked(lambda: work(Channel(socket.socket(fileno=end)), sources, pieces, lent, limits, isolation))
+            forked(partial(work, end, sources, message["pieces"], message["lent"], limits, isolation))
         os.close(end)
         watch = os.pidfd_open(worker) if sys.platform == "linux" else -1
 
@@ -172,8 +209,9 @@ def end_all(isolation: str, worker: int) -> None:
             os.waitpid(-1, 0)
 
 
-def work(line: Channel, sources: Any, pieces: list[str], lent: list[str], limits: Limits, isolation: str) -> None:
+def work(end: int, sources: Any, pieces: list[str], lent: list[str], limits: Limits, isolation: str) -> None:
     """Run the definitions of some pieces and answer calls until the grader closes the line."""
+    line = Channel(socket.socket(fileno=end))
     if isolation == "namespaces":
         namespaces.unshare(namespaces.MOUNTS | namespaces.MESSAGES)
         namespaces.fresh_folders(limits.disk)
@@ -220,14 +258,25 @@ class Seal:
 
         from autograder import channel, student, wire
 
-        owners = [builtins, json, torch, torch.Tensor, torch.autograd, torch.nn.functional, torch.nn.Module]
+        owners: list[Any] = [
+            builtins,
+            json,
+            torch,
+            torch.Tensor,
+            torch.autograd,
+            torch.nn.functional,
+            torch.nn.Module,
+        ]
         owners += [channel, namespaces, student, wire, sys.modules[__name__]]
-        self.before = [(owner, {name: value for name, value in vars(owner).items() if callable(value)}) for owner in owners]
+        self.before = [
+            (owner.__name__, owner, {name: value for name, value in vars(owner).items() if callable(value)})
+            for owner in owners
+        ]
 
     def broken(self) -> list[str]:
         return [
-            f"{getattr(owner, '__module__', '')}.{owner.__name__}.{name}".lstrip(".")
-            for owner, before in self.before
+            f"{title}.{name}"
+            for title, owner, before in self.before
             for name, value in before.items()
             if vars(owner).get(name) is not value
         ][:20]
@@ -276,9 +325,10 @@ class Lender:
         if not isinstance(stub, type):
             return getattr(pieces, name)
         each = exercise_of(name)
+        assert each is not None
 
         def __init__(self: Any, *make: Any, **named: Any) -> None:
-            stub.__init__(self, *make, **named)
+            super(stand, self).__init__(*make, **named)
             self.made = in_order(inspect.signature(stub), make, named)
             self.names = [name for name, _ in self.named_parameters()]
 
@@ -292,8 +342,11 @@ class Lender:
 
             return use
 
-        methods = [key for key, value in vars(stub).items() if inspect.isfunction(value) and not key.startswith("_")]
-        return type(name, (stub,), {"__init__": __init__} | {method: used(method) for method in methods})
+        methods = [
+            key for key, value in vars(stub).items() if inspect.isfunction(value) and not key.startswith("_")
+        ]
+        stand = type(name, (stub,), {"__init__": __init__} | {method: used(method) for method in methods})
+        return stand
 
 
 if __name__ == "__main__":
