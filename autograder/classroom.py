@@ -560,9 +560,11 @@ def duplicated(found: Notebook, rng: Rng) -> bytes:
 
 
 def checks_deleted(found: Notebook, rng: Rng) -> bytes:
-    found["cells"] = [
-        cell for cell in found["cells"] if not cell["metadata"].get("nbgrader", {}).get("grade")
-    ]
+    def is_check(cell: dict[str, Any]) -> bool:
+        roles = cell["metadata"].get("nbgrader", {})
+        return roles.get("grade", False) and not roles["solution"]
+
+    found["cells"] = [cell for cell in found["cells"] if not is_check(cell)]
     return as_json(found)
 
 
