@@ -64,7 +64,10 @@ def score(arguments: argparse.Namespace) -> None:
     own = read_world(arguments.references) if arguments.references else None
     if contest is None and own is None:
         raise UserError("there is nothing to score by: give --contest, --references, or both.")
-    handins = {each.student: each.files for each in map(read_handin, find_handins(arguments.submitted))}
+    handins = {
+        each.student: {name: content for name, content in each.files.items() if "report/" in name}
+        for each in map(read_handin, find_handins(arguments.submitted))
+    }
     if not handins:
         raise UserError(f"there are no hand-ins in {arguments.submitted}.")
     public = None if contest is None or arguments.no_rerun else arguments.contest / PUBLIC

@@ -16,12 +16,13 @@ from idc.report import STYLE
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 MORE_STYLE = """
-.interval { position: relative; display: inline-block; width: 9rem; height: .7rem; margin-left: .75rem;
+.interval { position: relative; display: inline-block; width: 6rem; height: .7rem;
   vertical-align: middle; background: var(--bar); border-radius: .2rem; }
 .interval i { position: absolute; top: 0; height: 100%; background: var(--right); opacity: .35; border-radius: .2rem; }
 .interval b { position: absolute; top: -.15rem; width: 2px; height: 1rem; background: var(--ink); }
 td small { color: var(--soft); margin-left: .4rem; } td.name, th.name, td.marks, th.marks { text-align: left; }
-td.name { max-width: 16rem; overflow: hidden; text-overflow: ellipsis; } td.marks { white-space: normal; }
+td.name { max-width: 16rem; overflow: hidden; text-overflow: ellipsis; } td.marks { white-space: normal; min-width: 16rem; }
+body { max-width: 76rem; }
 .plain { color: var(--soft); background: var(--bar); }
 dt { font-weight: 600; } dd { margin: 0 0 .75rem; color: var(--soft); }
 """
@@ -30,7 +31,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .75rem; color: var(--soft); }
 def ranked(entries: Sequence[Entry]) -> list[tuple[int, Entry, Figures]]:
     """(place, entry, its figures), best first; equal figures share a place. Entries without captions are left out."""
     found = [(entry, figures) for entry in entries if (figures := entry.counted) is not None]
-    found.sort(key=lambda each: (-each[1].statement, -each[1].cider, each[0].student))
+    found.sort(key=lambda each: (-each[1].statement, -each[1].cider, each[0].pseudonym, each[0].student))
     places: list[int] = []
     for number, (_, figures) in enumerate(found, start=1):
         above = found[number - 2][1] if number > 1 else None
@@ -62,7 +63,7 @@ def marks(entry: Entry) -> list[tuple[str, str]]:
     elif entry.rerun.same >= SAME:
         found.append(("right", "✓ recomputed"))
     else:
-        found.append(("wrong", f"✗ checkpoint says otherwise ({entry.rerun.same:.0%} the same)"))
+        found.append(("wrong", f"✗ captions differ ({entry.rerun.same:.0%} the same)"))
     if entry.claims:
         found.append(("wrong", "✗ claimed differs"))
     elif entry.compared:
@@ -99,18 +100,19 @@ def leaderboard_page(
 <p>{len(rows)} {"entry" if len(rows) == 1 else "entries"}; {counts}. Best is who says the most true things about the changes;
 CIDEr decides between equals. Ranges hold 95 % of what {DRAWS} redraws of the pairs give: where two ranges overlap much,
 the order may be luck.</p>
-<div class="scroll"><table><thead><tr><th>place</th><th class="name">who</th><th>true, change pairs</th><th></th>
-<th>true, no-change pairs</th><th>CIDEr × 100</th><th class="marks">checked</th></tr></thead>
+<div class="scroll"><table><thead><tr><th>place</th><th class="name">who</th><th>true, change</th><th></th>
+<th>true, no change</th><th>CIDEr × 100</th><th class="marks">checked</th></tr></thead>
 <tbody>{body}</tbody></table></div>
 <h2>What the columns mean</h2><dl>
-<dt>true, change pairs</dt><dd>Captions whose type of change, object and new value are those of the scene graph.</dd>
-<dt>true, no-change pairs</dt><dd>Captions that say of an unchanged scene, seen from elsewhere, that nothing changed.</dd>
+<dt>true, change</dt><dd>Captions whose type of change, object and new value are those of the scene graph.</dd>
+<dt>true, no change</dt><dd>Captions that say of an unchanged scene, seen from elsewhere, that nothing changed.</dd>
 <dt>CIDEr × 100</dt><dd>Likeness to six true sentences a change, five a pair without; over all pairs.</dd>
 <dt>recomputed</dt><dd>The submitted checkpoint was run again in the library's own model and said the submitted captions, at
-least {SAME:.0%} of them to the letter. Where it says otherwise, its own captions are what is ranked.</dd>
+least {SAME:.0%} of them to the letter.</dd>
+<dt>captions differ</dt><dd>The checkpoint said something else than what was submitted; its own captions are ranked.</dd>
 <dt>not re-run</dt><dd>No checkpoint came, or none that could be run. The captions may have come about in any way.</dd>
-<dt>claimed differs, claims hold</dt><dd>Whether the results of the own test split come out when they are computed again, to
-within {100 * TOLERANCE:.1f} of a hundred.</dd></dl>
+<dt>claimed differs, claims hold</dt>
+<dd>Whether the results on one's own test split come out when they are computed again, to within {100 * TOLERANCE:.1f} of a hundred.</dd></dl>
 {details_of(entries) if details and not anonymous else ""}
 </body></html>
 """

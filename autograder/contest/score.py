@@ -208,8 +208,8 @@ def rescore(
 ) -> Entry:
     """One hand-in, scored anew. Never raises for what a student wrote.
 
-    files: all of the hand-in, or those of its report. contest: the truth about the contest's pairs. own: that about the test
-    split of the world which students render.
+    files: all of the hand-in, or what is below its report/. contest: the truth about the contest's pairs. own: that about
+    the test split of the world which students render.
     """
     return judge_answers(read_answers(files, contest, own), student, contest, own, metrics)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,16 +105,20 @@ def make_contest(folder: Path, settings: Settings, scenes: int, workers: int) ->
 
     Raises UserError for a folder that holds a contest of another size, and as `render_world` does.
     """
-    world = folder / PRIVATE / "world"
-    key_file = folder / PRIVATE / "key.json"
-    if key_file.is_file() and len(read_json(key_file)["pairs"]) != scenes:
+    key = folder / PRIVATE / "key.json"
+    if key.is_file() and len(read_json(key)["pairs"]) != scenes:
         raise UserError(
             f"{folder} holds a contest of another size; choose another --out, or the same --scenes."
         )
-    render_world(world, scenes, [0, 0, scenes], settings, workers=workers)
-    key = choose_pairs(scenes, settings.seed)
-    name = contest_name(settings.seed)
-    public = folder / PUBLIC
+    render_world(folder / PRIVATE / "world", scenes, [0, 0, scenes], settings, workers=workers)
+    return publish(folder, range(scenes), settings.seed)
+
+
+def publish(folder: Path, scenes: Sequence[int], seed: int) -> Path:
+    """Write the public part and the key of a contest whose world is rendered; returns the public part."""
+    world, public = folder / PRIVATE / "world", folder / PUBLIC
+    key = choose_pairs(scenes, seed)
+    name = contest_name(seed)
     for pair, hidden in tqdm(key.items(), desc="pictures", unit="pair", disable=None):
         after = "nonsemantic" if hidden.endswith(ENDING) else "semantic"
         for side, kind in (("before", "default"), ("after", after)):
@@ -122,7 +126,7 @@ def make_contest(folder: Path, settings: Settings, scenes: int, workers: int) ->
             with atomic_write(public / side / f"{pair}.png") as path:
                 path.write_bytes(content)
     write_json(public / "contest.json", {"contest": name, "pairs": list(key)})
-    write_json(key_file, {"contest": name, "pairs": key})
+    write_json(folder / PRIVATE / "key.json", {"contest": name, "pairs": key})
     return public
 
 
@@ -136,18 +140,16 @@ def contest_settings(
     return Settings(seed=seed, size=size, samples=samples, denoised=denoised)
 
 
-def choose_pairs(scenes: int, seed: int) -> dict[str, str]:
+def choose_pairs(scenes: Sequence[int], seed: int) -> dict[str, str]:
     """Which pair stands behind each public name: {"0001": "000012.png_n", …}."""
     rng = np.random.default_rng((seed, 6))
-    width = len(CHANGE_TYPES)
-    blocks = rng.permutation(-(-scenes // width))
-    shown = {
-        int(block) for block in blocks[: -(-len(blocks) // 2)]
-    }  # these blocks of five show each type once
-    pairs = [f"{scene:06d}.png{'' if scene // width in shown else ENDING}" for scene in range(scenes)]
-    digits = max(4, len(str(scenes)))
+    blocks = rng.permutation(sorted({scene // len(CHANGE_TYPES) for scene in scenes}))
+    shown = set(blocks[: -(-len(blocks) // 2)].tolist())  # these blocks of five show each type once
+    pairs = [f"{scene:06d}.png{'' if scene // len(CHANGE_TYPES) in shown else ENDING}" for scene in scenes]
+    digits = max(4, len(str(len(pairs))))
     return {
-        f"{number:0{digits}d}": pairs[place] for number, place in enumerate(rng.permutation(scenes), start=1)
+        f"{number:0{digits}d}": pairs[place]
+        for number, place in enumerate(rng.permutation(len(pairs)), start=1)
     }
 
 
