@@ -10,7 +10,6 @@ student's side is a result.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from autograder.bench import Order, nothing, work
-from autograder.intake import Handin, find_handins, read_handin
+from autograder.intake import Handin, find_handins, identify, read_handin
 from autograder.keys import (
     checks_digests,
     environment,
@@ -45,8 +44,8 @@ SORRY = "This could not be graded yet, which is the grader's fault and not yours
 class Wish:
     """What is to be graded, and how.
 
-    sets: problem sets, () for all. students: () for all. dask: the address of a scheduler. force: grade again what is graded.
-    checks: a folder of hidden checks instead of the course's own.
+    sets: problem sets, () for those of the settings. students: () for all. dask: the address of a scheduler. force: grade
+    again what is graded. checks: a folder of hidden checks instead of the course's own.
     """
 
     submitted: Path
@@ -71,7 +70,10 @@ class Job:
 
 @dataclass
 class Graded:
-    """What a batch did. results: all that there are now. now: students who were graded. strangers: results without a hand-in."""
+    """What a batch did.
+
+    results: all that there are now. now: students who were graded. strangers: students with results and no hand-in.
+    """
 
     results: list[StudentResult] = field(default_factory=list)
     now: list[str] = field(default_factory=list)
@@ -178,14 +180,15 @@ def read_results(out: Path) -> list[StudentResult]:
 def read_all(places: Iterable[Path], students: Sequence[str], seen: set[str]) -> Iterator[Handin]:
     """The hand-ins of the students that are wanted, () for all; their names are added to `seen`."""
     for place in places:
+        name, student, notes = identify(place)
+        if students and student not in students:
+            continue
+        seen.add(student)
         try:
-            handin = read_handin(place)
+            yield read_handin(place)
         except Exception as error:  # noqa: BLE001, a row whatever happens
             reason = f"this hand-in could not be read ({type(error).__name__}: {error})"
-            handin = Handin(place.stem, {}, (), {}, reason)
-        if not students or handin.student in students:
-            seen.add(handin.student)
-            yield handin
+            yield Handin(student, {}, tuple(notes), {}, reason, name)
 
 
 def plan(

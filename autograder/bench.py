@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from autograder.intake import Handin
 from autograder.keys import checks_digests, environment
 from autograder.results import ExerciseResult, Outcome, Plain, StudentResult
@@ -39,12 +41,12 @@ class Order(Plain):
     student: str
     sets: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    handed_in: dict[str, datetime | None] = {}
+    handed_in: dict[str, datetime | None] = Field(default_factory=dict)
     error: str = ""
     seed: str = ""
     isolation: str = "auto"
     limits: LimitSettings = LimitSettings()
-    digests: dict[str, str] = {}
+    digests: dict[str, str] = Field(default_factory=dict)
     environment: str = ""
     checks: Path | None = None
 
@@ -53,17 +55,23 @@ class Order(Plain):
 
 
 class Bench:
-    """The hidden checks, read once, and a warm parent, for the lifetime of a process."""
+    """The hidden checks, read once, and a warm parent, for the lifetime of a process.
+
+    Raises UserError where the checks cannot be read or no wall can be built.
+    """
 
     def __init__(self, order: Order):
         from autograder.plugin import Judge
         from autograder.warm import open_parent
 
-        self.checks = order.checks
-        self.how = (order.isolation, order.limits)
         self.closing = contextlib.ExitStack()
+        self.isolation, self.limits = order.isolation, order.limits
+        self.checks = order.checks
         self.judge = Judge(order.checks)
         self.parent = self.closing.enter_context(open_parent(order.isolation, order.limits.of_the_wall()))
+
+    def serves(self, order: Order) -> bool:
+        return (self.checks, self.isolation, self.limits) == (order.checks, order.isolation, order.limits)
 
 
 bench: Bench | None = None  # of this process
@@ -73,20 +81,20 @@ one_at_a_time = (
 
 
 def open_bench(order: Order) -> Bench:
-    """This process's bench, opened anew when what is asked for has changed. Raises UserError when it cannot be opened."""
+    """This process's bench, made anew when it is the first or serves no more. Raises UserError when it cannot be made."""
     global bench
-    if bench is not None and (bench.checks, bench.how) == (order.checks, (order.isolation, order.limits)):
+    if bench is not None and bench.serves(order):
         return bench
     close_bench()
-    here = checks_digests(order.checks)
     if order.environment != environment():
         raise UserError(
             f"here is {environment()}, the batch was started with {order.environment}. Install the same versions everywhere."
         )
+    here = checks_digests(order.checks)
     if different := [set for set in order.sets if here.get(set) != order.digests.get(set)]:
         raise UserError(
-            f"the checks of {', '.join(different)} are not those that the batch was started with: they were changed while it ran, "
-            "or another machine has another version. Start it again; what is graded is kept."
+            f"the checks of {', '.join(different)} are not those that the batch was started with: they were changed "
+            "while it ran, or another machine has another version. Start it again; what is graded is kept."
         )
     try:
         bench = Bench(order)
@@ -99,6 +107,7 @@ def open_bench(order: Order) -> Bench:
 
 
 def close_bench() -> None:
+    """End the warm parent of this process."""
     global bench
     if bench is not None:
         bench.closing.close()
