@@ -7,7 +7,7 @@ UV     := 0.13.8
 # Extra flags for uv, e.g. UV_FLAGS=--torch-backend=cpu for the smaller CPU build of torch on Linux.
 UV_FLAGS ?=
 
-.PHONY: demo test lab release assignments bench lint bundled clean
+.PHONY: demo test lab release assignments grade bench lint bundled clean
 
 demo: $(READY)
 	$(PY) -m idc.demo
@@ -25,6 +25,11 @@ assignments: $(READY)
 
 release: $(READY)
 	$(PY) -m autograder.release
+
+# A class of 30 that never was, graded behind the wall as a real one would be; ends in the class report.
+grade: $(READY)
+	test -d runs/grade/submitted || { rm -rf runs/grade/making && $(PY) -m autograder.classroom runs/grade/making --students 30 && mv runs/grade/making runs/grade/submitted; }
+	$(PY) -m autograder grade runs/grade/submitted --out runs/grade/grades --sets ps1,ps2,ps3,ps4,ps5 --jobs 2 --open
 
 # Small sizes against the committed ratios; RELEASED=path of a checkout of the released code adds its comparisons.
 bench: $(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -50,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     how_to_grade(one)
     one.add_argument("--out", type=Path, default=Path("grades"), help="where results and pages go (grades)")
     one.add_argument("--force", action="store_true", help="grade again what is graded")
-    one.add_argument("--open", action="store_true", help="show the class report in a browser")
+    one.add_argument(
+        "--open", action="store_true", help="show the class report in a browser, if there is one"
+    )
     how_to_report(one)
 
     one = add("report", report_command, "Write tables and pages again from the results.")
@@ -58,7 +61,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--config", type=Path, metavar="FILE", help="settings instead of configs/autograder.yaml"
     )
-    one.add_argument("--open", action="store_true", help="show the class report in a browser")
+    one.add_argument(
+        "--open", action="store_true", help="show the class report in a browser, if there is one"
+    )
     how_to_report(one)
 
     one = add(
@@ -190,9 +195,16 @@ def write_pages(
         roster=arguments.roster,
         canvas=arguments.canvas,
     )
-    if arguments.open:
+    if arguments.open and has_display():
         webbrowser.open((out / "class.html").resolve().as_uri())
     return remarks
+
+
+def has_display() -> bool:
+    """Whether a browser can be seen by anybody."""
+    if os.environ.get("CI"):
+        return False
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def report_command(arguments: argparse.Namespace) -> None:
