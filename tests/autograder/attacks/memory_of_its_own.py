@@ -1,0 +1,35 @@
+"""The worker's own memory is searched, byte by byte, for what a warm parent may have left in it."""
+
+from tests.autograder.handins import right_if
+
+EXERCISE = "ps4.1"
+SAYS = "not yet"
+CELLS = [
+    """\
+def breached():
+    import re
+
+    secret = re.compile(rb"brass-wren-[7]421|kestrel-secret-[5]090")
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            area, rights, *_ = line.split()
+            first, last = (int(part, 16) for part in area.split("-"))
+            if not rights.startswith("rw"):
+                continue
+            rest = b""
+            for start in range(first, min(last, first + 2**27), 2**22):
+                try:
+                    memory.seek(start)
+                    part = rest + memory.read(min(2**22, last - start))
+                except (OSError, ValueError):
+                    break
+                if secret.search(part):
+                    return True
+                rest = part[-64:]
+    return False
+
+
+BREACHED = breached()
+""",
+    *right_if(EXERCISE, "BREACHED"),
+]
