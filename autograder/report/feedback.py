@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autograder.checks import exercises
-from autograder.checks.exercise import Exercise
+from autograder.checks.exercise import COMMON, Exercise
 from autograder.report.course import Course, of_class
 from autograder.report.example import Example, example
 from autograder.report.late import explained
@@ -64,15 +64,25 @@ class Section:
 
 
 def section(result: ExerciseResult) -> Section:
-    wrong = result.outcome in (Outcome.WRONG, Outcome.STOPPED)
     return Section(
         result,
         title_of(result.id, result.piece),
         exercise_of(result.id),
         told(result),
-        example(result.id) if wrong else None,
-        lent(result.lent),
+        helpful(result),
+        "" if result.outcome is Outcome.NOT_ATTEMPTED else lent(result.lent),
     )
+
+
+def helpful(result: ExerciseResult) -> Example | None:
+    """An input to try where trying helps: small enough to work by hand, or to follow the shapes where no idea is known.
+
+    Mistakes that any exercise can have, such as a gradient that is cut off, do not show in values.
+    """
+    if result.outcome not in (Outcome.WRONG, Outcome.STOPPED) or result.idea in COMMON:
+        return None
+    found = example(result.id)
+    return found if found and (found.by_hand or not result.idea) else None
 
 
 def lent(pieces: Sequence[str]) -> str:

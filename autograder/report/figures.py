@@ -10,18 +10,17 @@ from dataclasses import dataclass
 
 from autograder.report.course import Course
 from autograder.report.pages import idea_name, title_of
-from autograder.results import ExerciseResult, Outcome
+from autograder.results import ExerciseResult, Outcome, StudentResult
 
-ENOUGH = 30  # students, below which a correlation says next to nothing
+ENOUGH = 20  # students, below which a correlation says next to nothing
 EITHER = 5  # of them on each side
 # How discrimination is told; the class report prints it.
 METHOD = (
     "Discrimination is the point-biserial correlation between passing the check and the share of points in all other "
-    "exercises of the class (item-rest, so that a check is not compared with itself: Henrysson 1963, Psychometrika 28, "
-    "211–218). It uses every student, not only the best and the worst 27 %, whose index saves work and costs precision "
-    "(Baker 1965, Psychometrika 30, 165–178). The interval is two standard errors, 2/√n. Above 0.2 a check tells students "
-    "apart; near 0 it does not; below 0 look at the check. With fewer than "
-    f"{ENOUGH} students who tried, or fewer than {EITHER} who passed or failed, no number is given: it would be chance."
+    "exercises (item-rest, so that a check is not compared with itself: Henrysson 1963, Psychometrika 28, 211–218). It uses "
+    "every student; the index of the best and the worst 27 % saves work and costs precision (Baker 1965, Psychometrika 30, "
+    "165–178). ± is two standard errors, 2/√n: a number within it may be chance. Where fewer than "
+    f"{ENOUGH} tried, or fewer than {EITHER} passed or failed, the class is too small to tell and no number is given."
 )
 
 
@@ -57,14 +56,23 @@ class CheckFigures:
 
     @property
     def margin(self) -> float:
+        """Two standard errors."""
         return 2 / math.sqrt(self.n)
+
+    @property
+    def verdict(self) -> str:
+        """What the number allows to say."""
+        if self.r is None:
+            return self.why
+        if self.r + self.margin < 0:
+            return "look at this check: those who pass it do worse elsewhere"
+        return "tells students apart" if self.r > self.margin else "may be chance"
 
 
 def exercise_figures(course: Course) -> list[ExerciseFigures]:
     """The figures of every exercise, in the order of the course."""
     found: list[ExerciseFigures] = []
-    everything = [each for result in course.results.values() for each in result.exercises.values()]
-    lent = Counter(piece for each in everything for piece in {*each.lent})
+    lent = Counter(piece for result in course.results.values() for piece in lent_to(result))
     for id in ids(course):
         given = [result.exercises[id] for result in course.results.values() if id in result.exercises]
         seconds = [each.seconds for each in given if each.seconds > 0]
@@ -81,6 +89,11 @@ def exercise_figures(course: Course) -> list[ExerciseFigures]:
             )
         )
     return found
+
+
+def lent_to(result: StudentResult) -> set[str]:
+    """The pieces that stood in for one student's."""
+    return {piece for each in result.exercises.values() for piece in each.lent}
 
 
 def ids(course: Course) -> list[str]:

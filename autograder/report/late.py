@@ -110,15 +110,13 @@ class SlipDays:
         days = [days_late(each.due, each.handed_in) for each in late if each.due and each.handed_in]
         spent = self.best(days, [each.score for each in late])
         left = self.total - sum(spent)
-        return [
-            Lateness(
-                over,
-                PerDay(self.percent).after(over - free, each.score),
-                f"{plural(over, 'day')} late, {free if free < over else 'all'} covered by slip days; "
-                f"{left} of {self.total} left for other sets.",
-            )
-            for each, over, free in zip(late, days, spent, strict=True)
-        ]
+        found = []
+        for each, over, free in zip(late, days, spent, strict=True):
+            penalty = PerDay(self.percent).after(over - free, each.score)
+            told = f"{plural(penalty, 'point')} less" if penalty else "this costs nothing"
+            remark = f"{plural(over, 'day')} late, {plural(free, 'slip day')} spent on it: {told}."
+            found.append(Lateness(over, penalty, f"{remark} {left} of {self.total} slip days left."))
+        return found
 
     def best(self, days: Sequence[int], scores: Sequence[float]) -> list[int]:
         """How many slip days to spend on each late set: those that cost least in points; of equals the fewest days.

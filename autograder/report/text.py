@@ -26,8 +26,8 @@ NUMBER = re.compile(r"[+-]?\d*[.,]?\d+%?|-")
 def legible(text: str, longest: int = LONG) -> str:
     """The text as it may stand on a page, yet to be escaped.
 
-    Colour codes of terminals go; other control characters become pictures (␀), and what turns the direction of writing
-    or takes no room becomes its number (‹U+202E›). Towers of accents are cut to three, long texts to head and tail.
+    Colour codes of terminals go. Other control characters, and what turns the direction of writing or takes no room, become
+    their number (‹U+202E›). Towers of accents are cut to three, long texts to head and tail.
     """
     if len(text) > longest:
         half = longest // 2
@@ -41,12 +41,7 @@ def visible(letter: str) -> str:
     kind = unicodedata.category(letter)
     if letter in "\n\t" or letter in JOINERS or kind not in ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp"):
         return letter
-    code = ord(letter)
-    if kind == "Cs":
-        return "\ufffd"
-    if kind == "Cc" and code < 0x20:
-        return chr(0x2400 + code)
-    return f"‹U+{code:04X}›"
+    return "\ufffd" if kind == "Cs" else f"‹U+{ord(letter):04X}›"
 
 
 def line(text: str, longest: int = SHORT) -> str:

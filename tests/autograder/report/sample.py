@@ -31,7 +31,7 @@ LISTED = (
     "tereza,umar,vera,wei,ximena,yusuf,zoe"
 )
 NAMES = LISTED.split(",")
-ODD_LISTED = (
+ODD_NAMES = (
     '=HYPERLINK("http://127.0.0.1:9")',
     "../../etc/passwd",
     "<script>alert(1)</script>",
@@ -59,7 +59,7 @@ def sample_class(seed: int = 0) -> list[StudentResult]:
 
 def ordinary(name: str, rng: np.random.Generator) -> StudentResult:
     """A student of some ability who gets further the more of it there is."""
-    ability = rng.normal()
+    ability = rng.normal(scale=0.9)
     found = {each.id: answered(each, ability, rng) for each in exercises().values()}
     late = timedelta(hours=float(rng.choice([-30, -5, -1, 3, 50], p=[0.3, 0.3, 0.2, 0.1, 0.1])))
     wrong = {id.split(".")[0] for id, each in found.items() if each.outcome is not Outcome.NOT_ATTEMPTED}
@@ -77,8 +77,8 @@ def ordinary(name: str, rng: np.random.Generator) -> StudentResult:
 
 
 def answered(each: Exercise, ability: float, rng: np.random.Generator) -> ExerciseResult:
-    hard = each.difficulty / 2.5 - 2.4 + 0.25 * int(each.set[2:])
-    draw = ability - hard + rng.normal(scale=0.7)
+    hard = each.difficulty / 2.5 - 2.1 + 0.25 * int(each.set[2:])
+    draw = ability - hard + rng.normal(scale=1.1)
     if draw < -1.6:
         return result(
             each,
