@@ -451,7 +451,7 @@ def behind_the_wall(path: Path) -> Iterator[StudentOf]:
 @pytest.fixture(autouse=True)
 def same_random_numbers(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield
 
 
