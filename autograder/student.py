@@ -98,7 +98,7 @@ class Local:
         if piece is None:
             return Answer(failure=Failure("Missing", f"there is no “{call.piece}”"))
         with aside(), torch.enable_grad():
-            torch.manual_seed(call.seed)
+            torch.default_generator.manual_seed(call.seed)  # of the CPU only: torch.manual_seed formats a stack for CUDA
             try:
                 return use(piece, call)
             except (KeyboardInterrupt, MemoryError):
