@@ -288,7 +288,7 @@ def grade(root: Path) -> StudentResult:
     from autograder.warm import open_parent
 
     about = json.loads((root / "source" / "gradescope.json").read_text(encoding="utf-8"))
-    sets, metadata = about["sets"], Metadata.read(root / "submission_metadata.json")
+    sets, metadata = known(about["sets"]), Metadata.read(root / "submission_metadata.json")
     handin = replace(
         read_handin(root / "submission"),
         student=f"gradescope-{metadata.users or metadata.id}",
