@@ -112,7 +112,8 @@ least {SAME:.0%} of them to the letter.</dd>
 <dt>captions differ</dt><dd>The checkpoint said something else than what was submitted; its own captions are ranked.</dd>
 <dt>not re-run</dt><dd>No checkpoint came, or none that could be run. The captions may have come about in any way.</dd>
 <dt>claimed differs, claims hold</dt>
-<dd>Whether the results on one's own test split come out when they are computed again, to within {100 * TOLERANCE:.1f} of a hundred.</dd></dl>
+<dd>Whether the results on one's own test split come out when they are computed again, to within
+{100 * TOLERANCE:.1f} of a hundred.</dd></dl>
 {details_of(entries) if details and not anonymous else ""}
 </body></html>
 """

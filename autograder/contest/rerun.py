@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST = {"model.safetensors": 64 * 2**20, "config.yaml": 2**16, "vocab.json": 2**20, "snapshot.json": 2**16}
 LARGEST = {"dim": 2048, "word_dim": 2048, "heads": 64, "encoder_layers": 16, "decoder_layers": 16}
 MOST_WORDS = {"vocabulary": 20_000, "caption": 64}
+MOST_BRACKETS = 100
 MOST_EVENTS = 2000  # of a configuration in YAML; the library's own have about 150
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 MEMORY = 4 * 2**30  # bytes of data
@@ -97,7 +98,7 @@ def command_line(folder: Path, public: Path) -> tuple[list[str], dict[str, str]]
         find_way()
     except UserError:  # no code of the student runs, so that limits alone may do
         return [*words, str(folder), str(public)], environment
-    inside = {folder: Path("/snapshot"), public.resolve(): Path("/pictures")}
+    inside = {Path("/snapshot"): folder, Path("/pictures"): public.resolve()}
     inside |= {ROOT / name: ROOT / name for name in ("idc", "autograder")}
     wall = Wall(readable=python_paths() | inside, environment={"PYTHONPATH": str(ROOT)})
     return wrap([*words, "/snapshot", "/pictures"], wall), environment
@@ -145,6 +146,8 @@ def check_yaml(content: bytes) -> None:
     """Raise UserError for a configuration that is long, deep or refers to itself."""
     import yaml
 
+    if content.count(b"[") + content.count(b"{") > MOST_BRACKETS:  # the parser takes their square in time
+        raise UserError("config.yaml is no configuration: it has too many brackets.")
     try:
         for number, event in enumerate(yaml.parse(content.decode("utf-8"), yaml.SafeLoader)):
             if number > MOST_EVENTS or isinstance(event, yaml.AliasEvent):
