@@ -64,11 +64,16 @@ def test_slip_days_go_where_they_save_most() -> None:
     st.integers(0, 6),
     st.sampled_from([100.0, 25.0, 40.0]),
 )
-def test_no_other_way_to_spend_slip_days_is_cheaper(late: list[tuple[int, int]], total: int, percent: float) -> None:
+def test_no_other_way_to_spend_slip_days_is_cheaper(
+    late: list[tuple[int, int]], total: int, percent: float
+) -> None:
     days, scores = [each for each, _ in late], [float(score) for _, score in late]
 
     def cost(spent: tuple[int, ...]) -> float:
-        return sum(PerDay(percent).after(over - free, score) for over, free, score in zip(days, spent, scores, strict=True))
+        return sum(
+            PerDay(percent).after(over - free, score)
+            for over, free, score in zip(days, spent, scores, strict=True)
+        )
 
     ways = [way for way in itertools.product(*(range(each + 1) for each in days)) if sum(way) <= total]
     best = tuple(SlipDays(total, percent).best(days, scores))
@@ -100,7 +105,19 @@ def test_a_policy_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "name", ["", "perday", "per_day", "per_day=ten", "per_day=-5", "per_day=1,2", "slip_days=nan", "no:where", ":x", "os:absent"]
+    "name",
+    [
+        "",
+        "perday",
+        "per_day",
+        "per_day=ten",
+        "per_day=-5",
+        "per_day=1,2",
+        "slip_days=nan",
+        "no:where",
+        ":x",
+        "os:absent",
+    ],
 )
 def test_names_that_are_no_policy(name: str) -> None:
     with pytest.raises(UserError, match="late policy"):
