@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from autograder.checks import SETS, exercise, exercises
@@ -120,8 +121,8 @@ def make_class(
     """Write `folder`/<student>/<set>/<set>.ipynb, such as ada_okafor/ps1_infonce/ps1_infonce.ipynb, for a class.
 
     damage: share of the notebooks that are spoilt. stopping: share of the students one of whose answers never ends or
-    ends its process. Equal arguments write equal bytes. Returns what must come out, by student. Raises UserError for a
-    folder that holds something.
+    ends its process. sets: with "ps6", report folders come along. Equal arguments write equal bytes. Returns what must come
+    out, by student. Raises UserError for a folder that holds something.
     """
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; name another folder, or empty this one first.")
@@ -140,8 +141,28 @@ def make_class(
             (place / f"{SETS[set]}.ipynb").write_bytes(as_json(filled(set, texts, rng)))
             late = timedelta(minutes=float(rng.normal(-600, 900)))
             (place / "timestamp.txt").write_text(f"{DUE + late:%Y-%m-%d %H:%M:%S.%f} UTC\n")
+            if set == "ps6":
+                expected[student].exercises["ps6.1"] = write_report(place / "report", rng)
     spoil(folder, expected, sets, damage, np.random.default_rng([seed, students, 1]))
     return expected
+
+
+def write_report(folder: Path, rng: Rng) -> Answered:
+    """What a training run left behind, or part of it, in place of one: the curves and figures are made up."""
+    how = str(rng.choice(["whole", "whole", "whole", "no figure", "a loss that does not fall", "nothing"]))
+    if how == "nothing":
+        return Answered(Outcome.NOT_ATTEMPTED, how="no report")
+    folder.mkdir()
+    fall = 0.0 if how == "a loss that does not fall" else 3.0
+    losses = [3.5 - fall * step / 100 + 0.05 * rng.random() for step in range(0, 100, 10)]
+    lines = [json.dumps({"step": 10 * step, "loss/caption": loss}) for step, loss in enumerate(losses)]
+    figures = {"BLEU-4": round(0.4 + 0.2 * rng.random(), 4), "CIDEr": round(1 + rng.random(), 4)}
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "results.json").write_text(json.dumps({split: {"all": figures} for split in ("val", "test")}))
+    (folder / "pieces.json").write_text(json.dumps({"info_nce": solution("ps1.1")}))
+    if how != "no figure":
+        Image.fromarray(rng.integers(0, 255, (60, 120, 3), dtype=np.uint8)).save(folder / "triples.png")
+    return Answered(Outcome.RIGHT if how == "whole" else Outcome.WRONG, how=f"a report: {how}")
 
 
 def names(students: int) -> list[str]:

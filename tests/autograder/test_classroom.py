@@ -21,6 +21,7 @@ from autograder.banks import bank
 from autograder.checks import SETS, exercise, exercises
 from autograder.checks.exercise import Status
 from autograder.classroom import DAMAGES, Expected, brought, entries, make_class, names, written
+from autograder.handin import check_handin
 from autograder.results import Outcome
 from autograder.student import Local
 from autograder.submission import judge_own, read_own
@@ -134,6 +135,16 @@ def test_some_never_come_back(tmp_path: Path) -> None:
     }
     for student, [(_, how)] in stopped.items():
         assert traces[how] in (tmp_path / student / "ps1_infonce" / "ps1_infonce.ipynb").read_text()
+
+
+def test_problem_set_6_comes_with_a_report(tmp_path: Path) -> None:
+    expected = make_class(tmp_path, 8, sets=("ps6",))
+    due = {student: each.exercises["ps6.1"] for student, each in expected.items()}
+    assert {each.outcome for each in due.values()} == {Outcome.RIGHT, Outcome.WRONG, Outcome.NOT_ATTEMPTED}
+    for student, each in due.items():
+        assert (tmp_path / student / "ps6_train" / "ps6_train.ipynb").is_file()
+        points = check_handin(tmp_path / student / "ps6_train" / "report")
+        assert points.verdict.status.value == each.outcome.value, each
 
 
 def test_damage_is_counted_and_named(tmp_path: Path) -> None:
