@@ -327,10 +327,11 @@ class Lender:
         each = exercise_of(name)
         assert each is not None
 
-        def __init__(self: Any, *make: Any, **named: Any) -> None:
-            super(stand, self).__init__(*make, **named)
-            self.made = in_order(inspect.signature(stub), make, named)
-            self.names = [name for name, _ in self.named_parameters()]
+        class StandIn(stub):
+            def __init__(self, *make: Any, **named: Any) -> None:
+                super().__init__(*make, **named)
+                self.made = in_order(inspect.signature(stub), make, named)
+                self.names = [name for name, _ in self.named_parameters()]
 
         def used(method: str) -> Callable[..., Any]:
             signature = inspect.signature(getattr(stub, method))
@@ -342,11 +343,10 @@ class Lender:
 
             return use
 
-        methods = [
-            key for key, value in vars(stub).items() if inspect.isfunction(value) and not key.startswith("_")
-        ]
-        stand = type(name, (stub,), {"__init__": __init__} | {method: used(method) for method in methods})
-        return stand
+        for key, value in vars(stub).items():
+            if inspect.isfunction(value) and not key.startswith("_"):
+                setattr(StandIn, key, used(key))
+        return StandIn
 
 
 if __name__ == "__main__":
