@@ -44,7 +44,7 @@ TAKEN = (
 )
 # Of the grader, what students get; all else is the instructor's.
 GIVEN = re.compile(
-    r"autograder/((__init__|__main__|handin|notebook|student|submission)\.py|checks/\w+\.py|checks/answers/.*"
+    r"autograder/((__init__|__main__|cells|handin|notebook|student|submission)\.py|checks/\w+\.py|checks/answers/.*"
     r"|bridges/(__init__|published)\.py)"
 )
 TWINS = ("idc/kernels/attention.py", "idc/kernels/cbr.py", "idc/kernels/matching.py")

@@ -226,7 +226,9 @@ def work(end: int, sources: Any, pieces: list[str], lent: list[str], limits: Lim
     given = lender.lend(lent)
     own = sources.execute(pieces, given=given, mine=Mine(given))
     line.send({"loaded": sorted(own.pieces), "notes": list(own.notes)})
-    serve(line, Local(own.pieces), seal.broken)
+    student = Local(own.pieces)
+    failures = {name: Answer(failure=each) for name, each in own.failures.items()}
+    serve(line, lambda call: failures.get(call.piece) or student(call), seal.broken)
 
 
 def serve(line: Channel, student: Callable[[Call], Answer], broken: Callable[[], list[str]] = list) -> None:
