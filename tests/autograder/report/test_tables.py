@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import importlib.util
 import io
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -45,13 +47,17 @@ def rows_of(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def test_the_columns_are_those_of_nbgrader(tmp_path: Path) -> None:
-    from nbgrader.api import Gradebook
-    from nbgrader.plugins.export import CsvExportPlugin
-
-    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as gradebook:
-        CsvExportPlugin(to=str(tmp_path / "grades.csv")).export(gradebook)
-    assert (tmp_path / "grades.csv").read_text(encoding="utf-8") == ",".join(COLUMNS) + "\n"
+def test_the_columns_are_those_of_nbgrader() -> None:
+    """As its exporter lists them; it is read, not imported, for that takes many seconds."""
+    found = importlib.util.find_spec("nbgrader")
+    assert found is not None and found.origin is not None
+    source = (Path(found.origin).parent / "plugins" / "export.py").read_text(encoding="utf-8")
+    lists = [
+        ast.literal_eval(node.value)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "keys"
+    ]
+    assert lists == [list(COLUMNS)]
 
 
 def test_every_student_has_a_row_for_every_set() -> None:
