@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -238,10 +239,11 @@ class Checks:
         self.by_name: dict[str, pytest.Item] = {}
         self.sitting: Sitting | None = None
         self.errors: list[str] = []
+        self.notes: list[str] = []  # for people, about the one student of a run
 
     def now(self) -> Sitting:
         if self.sitting is None:
-            raise pytest.UsageError("whose pieces? Give --student FOLDER_OR_NOTEBOOK.")
+            raise pytest.UsageError("whose pieces? Give --student=FOLDER_OR_NOTEBOOK.")
         return self.sitting
 
     @property
@@ -280,6 +282,11 @@ class Checks:
         if self.sitting is not None:
             self.sitting.hear(id_of(item), name_of(item), points_of(item), report)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        if not session.config.option.collectonly:
+            self.now()
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.sitting is None:
             return
@@ -314,6 +321,17 @@ def rank(item: pytest.Item) -> int:
     return FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST)
 
 
+READ: set[Path] = set()  # folders of checks that were read in this process
+
+
+def forget(folders: Iterable[Path]) -> None:
+    """Let modules be read anew, and those of another folder with the same names be read at all."""
+    for name, module in list(sys.modules.items()):
+        file = Path(getattr(module, "__file__", None) or "nowhere")
+        if any(file.is_relative_to(folder) for folder in folders):
+            del sys.modules[name]
+
+
 class Judge:
     """The hidden checks, read once, to be asked of many students in this process.
 
@@ -325,19 +343,15 @@ class Judge:
 
     def __init__(self, checks: Path | None = None):
         folder = HIDDEN if checks is None else checks.resolve()
-        options = ["-p", "no:terminal", "-p", "no:logging", "-p", "no:faulthandler", "--capture=no"]
-        more = os.environ.pop("PYTEST_ADDOPTS", None)  # meant for another run
+        forget(READ)
+        READ.add(folder)
+        arguments = [
+            str(folder), "-c", str(HIDDEN / "pytest.ini"), f"--rootdir={folder.anchor}", f"--confcutdir={folder}",
+            "--disable-plugin-autoload", "-p", "no:terminal", "-p", "no:logging", "-p", "no:faulthandler", "--capture=no",
+        ]  # fmt: skip
+        meant_for_others = os.environ.pop("PYTEST_ADDOPTS", None)
         try:
-            config = _prepareconfig(
-                [
-                    str(folder),
-                    "-c",
-                    str(HIDDEN / "pytest.ini"),
-                    f"--rootdir={folder}",
-                    "--disable-plugin-autoload",
-                    *options,
-                ]
-            )
+            config = _prepareconfig(arguments)
             config.option.tbstyle = "line"
             config._do_configure()
             session = pytest.Session.from_config(config)
@@ -346,8 +360,8 @@ class Judge:
         except pytest.UsageError as error:
             raise UserError(f"the hidden checks cannot be used: {error}") from error
         finally:
-            if more is not None:
-                os.environ["PYTEST_ADDOPTS"] = more
+            if meant_for_others is not None:
+                os.environ["PYTEST_ADDOPTS"] = meant_for_others
         self.checks = checks_of(config)
         if self.checks.errors:
             raise UserError("the hidden checks cannot be read: " + "\n".join(self.checks.errors))
@@ -400,13 +414,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     checks = Checks()
     config.pluginmanager.register(checks, NAME)
-    if config.getoption("student"):
-        stack = contextlib.ExitStack()
-        config.add_cleanup(stack.close)
-        way = in_this_process if config.getoption("unsafe") else behind_the_wall
-        checks.sitting = Sitting(
-            stack.enter_context(way(config.getoption("student"))), config.getoption("seed")
-        )
+    place = config.getoption("student")
+    if place is None:
+        return
+    way = in_this_process if config.getoption("unsafe") else behind_the_wall
+    stack = contextlib.ExitStack()
+    config.add_cleanup(stack.close)
+    try:
+        student_of, checks.notes = stack.enter_context(way(place))
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from error
+    checks.sitting = Sitting(student_of, config.getoption("seed"))
 
 
 def checks_of(config: pytest.Config) -> Checks:
@@ -416,36 +434,38 @@ def checks_of(config: pytest.Config) -> Checks:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    if not config.getoption("student"):
-        return []
-    unsafe = "UNSAFE: the student's code runs in this very process and may do whatever you may do"
-    return [
-        f"asked: {config.getoption('student')}",
-        unsafe if config.getoption("unsafe") else "behind a wall",
-    ]
+    return checks_of(config).notes
 
 
 @contextlib.contextmanager
-def in_this_process(path: Path) -> Iterator[StudentOf]:
-    """A student whose code runs here. Nothing is lent."""
+def in_this_process(place: Path) -> Iterator[tuple[StudentOf, list[str]]]:
+    """A student whose code runs here, and what is to be said about that. Nothing is lent."""
     from autograder.submission import read_own
 
-    student = Local(read_own(path).pieces)
-    yield lambda id, lent: student
+    own = read_own(place)
+    student = Local(own.pieces)
+    loud = "UNSAFE: the code of this student runs in this very process and may do whatever you may do."
+    yield lambda id, lent: student, [loud, *own.notes]
 
 
 @contextlib.contextmanager
-def behind_the_wall(path: Path) -> Iterator[StudentOf]:
-    """A student whose code runs in a sandbox."""
-    from autograder.submission import source_files
-    from autograder.warm import open_parent
+def behind_the_wall(place: Path) -> Iterator[tuple[StudentOf, list[str]]]:
+    """A student whose code runs in a sandbox, and what was refused or repaired. Raises UserError."""
+    from autograder.intake import read_handin
+    from autograder.warm import NoRoom, open_parent
 
-    files = {
-        file.relative_to(path if path.is_dir() else path.parent).as_posix(): file.read_bytes()
-        for file in source_files(path)
-    }
-    with open_parent() as parent, parent.room(files) as room:
-        yield room.student
+    if not place.exists():
+        raise UserError(f"there is no folder or file {place}; give what one student handed in.")
+    handin = read_handin(place)
+    if handin.error:
+        raise UserError(f"{place} cannot be read: {handin.error}")
+    with contextlib.ExitStack() as stack:
+        parent = stack.enter_context(open_parent())
+        try:
+            room = stack.enter_context(parent.room(handin.files))
+        except NoRoom as error:
+            raise UserError(f"{place} cannot be read: {error}") from error
+        yield room.student, [f"isolation: {parent.isolation}", *handin.notes, *room.notes]
 
 
 @pytest.fixture(autouse=True)

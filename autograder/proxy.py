@@ -49,7 +49,7 @@ class Pieces:
         """The same pieces with other random numbers."""
         return Pieces(self.student, seed, self.published)
 
-    def __getattr__(self, name: str) -> Function | Class:
+    def __getattr__(self, name: str) -> Any:
         each = exercise_of(name)
         if each is None:
             raise AttributeError(f"no exercise asks for a piece “{name}”")
@@ -109,7 +109,7 @@ class Module(nn.Module):
         self.make = make
         self.published = pieces.published(each)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(pieces.seed)
+            torch.default_generator.manual_seed(pieces.seed)
             library = self.published(*make)
         for name, parameter in library.named_parameters():
             *path, last = name.split(".")
