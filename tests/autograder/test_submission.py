@@ -61,7 +61,8 @@ def test_definitions_are_executed_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_counts(tmp_path: Path) -> None:
-    notebook(tmp_path / "work.ipynb", "import torch", "def broken(:\n    pass", "import no_such_module", GOOD)
+    piece = GOOD.replace("    return", "    if similarity is None:\n        no_such_module.log()\n    return")
+    notebook(tmp_path / "work.ipynb", "import torch", "def broken(:\n    pass", "import no_such_module", piece)
     own = read_own(tmp_path)
     assert "info_nce" in own.pieces
     assert "cell 2 is no Python" in own.notes[0]
@@ -251,11 +252,18 @@ def test_a_file_named_like_a_library_does_not_hide_it(tmp_path: Path) -> None:
 
 
 def test_files_that_import_each_other_in_a_circle(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(f"{IMPORTS}from b import one\n{PIECE.replace('mean()', 'mean() * one()')}")
-    (tmp_path / "b.py").write_text("from a import info_nce\n\n\ndef one():\n    return 1\n")
+    piece = PIECE.replace("mean()", "mean() * one()")
+    (tmp_path / "a.py").write_text(f"{IMPORTS}from b import one\n\n\ndef half():\n    return 0.5\n\n\n{piece}")
+    (tmp_path / "b.py").write_text("from a import half, info_nce\n\n\ndef one():\n    return 2 * half()\n")
     own = read_own(tmp_path)
-    assert "b.py, line 1: ImportError: a.py defines no “info_nce”" in own.notes[0]
+    assert own.notes == []
     assert judge_own(own)["info_nce"].status is Status.RIGHT
+
+
+def test_what_a_neighbour_lacks_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"{IMPORTS}from b import one\n{PIECE.replace('mean()', 'mean() * one()')}")
+    (tmp_path / "b.py").write_text("two = 2\n")
+    assert "a.py, line 5: ImportError: b.py defines no “one”" in read_own(tmp_path).notes[0]
 
 
 def test_a_deep_expression_is_passed_over(tmp_path: Path) -> None:
