@@ -24,6 +24,7 @@ from autograder.contest.answers import clean, read_contest_answers, read_own_ans
 from autograder.contest.page import leaderboard, leaderboard_page, ranked
 from autograder.contest.rerun import caption, check_snapshot, run_again
 from autograder.contest.score import (
+    METRICS,
     Entry,
     Figures,
     Rerun,
@@ -84,7 +85,7 @@ def honest(folder: Path, own: References, tmp_path_factory: pytest.TempPathFacto
     place.mkdir()
     enter_contest(run, folder / "public", place, "Gradient Goose")
     write_results(place, {pair: own.captions[pair][0] for pair in own.captions})
-    results = {"val": {}, "test": evaluate(place, album.ALBUM)}
+    results = {"val": {}, "test": evaluate(place, album.ALBUM, metrics=METRICS)}
     (place / "results.json").write_text(json.dumps(results))
     (place / "metrics.jsonl").write_text('{"loss/caption": 4.0}\n{"loss/caption": 1.0}\n')
     return {
