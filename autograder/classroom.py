@@ -568,10 +568,11 @@ def junk(found: Notebook, rng: Rng) -> bytes:
 
 
 def conflict(found: Notebook, rng: Rng) -> bytes:
-    first, *rest = as_json(found).decode().splitlines(keepends=True)
-    return "".join(
-        [first, "<<<<<<< HEAD\n", *rest[:40], "=======\n", *rest[40:60], ">>>>>>> mine\n", *rest[60:]]
-    ).encode()
+    """What git leaves behind where two versions meet, here in what stands below the cells."""
+    *lines, end = as_json(found).decode().splitlines(keepends=True)
+    cut = len(as_json({"metadata": found["metadata"]}).splitlines())
+    above, below = lines[:-cut], lines[-cut:]
+    return "".join([*above, "<<<<<<< HEAD\n", *below, "=======\n", *below, ">>>>>>> mine\n", end]).encode()
 
 
 def duplicated(found: Notebook, rng: Rng) -> bytes:
@@ -626,9 +627,11 @@ def moved(found: Notebook, rng: Rng) -> bytes:
 def renamed(found: Notebook, rng: Rng) -> bytes:
     """Another name for what is written first, in its own cell only."""
     cell = solutions_in(found)[0]
-    cell["source"] = re.sub(
-        r"^((?:def|class) )(\w+)", r"\1my_\2", "".join(cell["source"]), flags=re.M
-    ).splitlines(True)
+    pieces = "|".join(each.piece for each in exercises().values())
+    source = re.sub(
+        rf"^((?:def|class) )({pieces})\b", r"\1my_\2", "".join(cell["source"]), flags=re.MULTILINE
+    )
+    cell["source"] = source.splitlines(keepends=True)
     return as_json(found)
 
 
@@ -678,7 +681,7 @@ DAMAGES: dict[str, tuple[bool, Callable[[Notebook, Rng], bytes]]] = {
     "truncated": (False, truncated),
     "binary junk": (False, junk),
     "empty file": (False, lambda found, rng: b""),
-    "merge conflict": (False, conflict),
+    "merge conflict": (True, conflict),
     "duplicated cells": (True, duplicated),
     "deleted check cells": (True, checks_deleted),
     "metadata stripped": (True, stripped),

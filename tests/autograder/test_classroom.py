@@ -184,7 +184,8 @@ def test_recoverable_damage_leaves_every_answer_in_the_file(
         if cell["cell_type"] == "code" and cell["metadata"].get("nbgrader", {}).get("solution")
         for line in cell["source"]
     ]
-    spoilt = json.loads(DAMAGES[kind][1](found, np.random.default_rng(0)).decode("utf-8-sig"))
+    content = DAMAGES[kind][1](found, np.random.default_rng(0)).decode("utf-8-sig")
+    spoilt = json.loads(re.sub(r"<<<<<<< HEAD\n(.*)=======.*>>>>>>> mine\n", r"\1", content, flags=re.DOTALL))
     cells = spoilt["cells"] if "cells" in spoilt else spoilt["worksheets"][0]["cells"]
     text = "\n".join("".join(cell.get("source", cell.get("input", ""))) for cell in cells)
     missing = [line for line in lines if line not in text]
