@@ -7,7 +7,6 @@ exercises do. Ends with 1 unless all that was attempted is right.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -26,7 +25,7 @@ For instructors, each with --help of its own:
 
 @command
 def main() -> None:
-    has_grader = importlib.util.find_spec("autograder.commands") is not None
+    has_grader = Path(__file__).with_name("commands.py").is_file()
     if sys.argv[1:2] and sys.argv[1] in FOR_INSTRUCTORS:
         if not has_grader:
             raise UserError(

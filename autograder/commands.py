@@ -264,14 +264,14 @@ def where(out: Path) -> list[str]:
 
 
 def preview_command(arguments: argparse.Namespace) -> None:
-    from autograder.report import preview_page, preview_text
-
     before = results_in(arguments.against)
     wish = wish_of(arguments, arguments.against, checks=arguments.checks)
     points = read_points(arguments.set)
     with tempfile.TemporaryDirectory(prefix="preview-") as place:
         after = regrade_aside(wish, Path(place))
     after = reweighted(after, points)
+    from autograder.report import preview_page, preview_text
+
     print(preview_text(before, after), end="")
     page = arguments.page or Path(tempfile.mkdtemp(prefix="preview-")) / "preview.html"
     with atomic_write(page) as temporary:
@@ -280,9 +280,9 @@ def preview_command(arguments: argparse.Namespace) -> None:
 
 
 def publish_command(arguments: argparse.Namespace) -> None:
+    results = results_in(arguments.out)
     from autograder.bridges.nbgrader import publish
 
-    results = results_in(arguments.out)
     publish(results, arguments.course)
     print(f"{len(results)} students are in the gradebook of {arguments.course}; `make lab` opens formgrader.")
 
