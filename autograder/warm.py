@@ -200,7 +200,6 @@ class Room:
         self.limits = parent.limits
         self.line, end = pair()
         self.handle, self.root = -1, 0
-        self.workers: dict[tuple[str, tuple[str, ...]], Remote] = {}
         self.dead: set[str] = set()  # sets in which a worker died: their exercises get one each
         self.flags: list[str] = []
         self.current: Remote | None = None
@@ -248,11 +247,17 @@ class Room:
             self.dead.add(each.set)
             group = id
         pieces = [one.piece for one in exercises().values() if group in (one.id, one.set)]
+        self.dismiss()
         self.current = Remote(self, group, pieces, names)
         if self.current.ended and group != id:
             self.dead.add(each.set)
             self.current = Remote(self, id, [each.piece], names)
         return self.current
+
+    def dismiss(self) -> None:
+        """Ask the current worker nothing more."""
+        if self.current is not None:
+            self.current.line.close()
 
     def memory(self) -> int:
         """Bytes that all processes of this room hold."""
@@ -265,6 +270,7 @@ class Room:
 
     def close(self) -> None:
         """End every process of the room."""
+        self.dismiss()
         self.line.close()
         if self.handle >= 0:
             if self.parent.isolation != "namespaces":  # there, everything dies with the room's first process
