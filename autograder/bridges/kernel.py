@@ -35,6 +35,7 @@ PACKAGES = ("idc", "autograder")
 # Inside: the packages, the line to Jupyter, and what was in the working folder.
 KIT, LINE, GIVEN = Path("/kit"), Path("/line"), Path("/given")
 HOME = "/tmp/course"
+HISTORY = "--HistoryManager.hist_file=:memory:"  # the folder for it may be full
 PASSED_ON = ("NBGRADER_EXECUTION", "IDC_SMALL")
 # In memory of limited size, so that nothing the kernel writes reaches the disk.
 START = (
@@ -62,26 +63,30 @@ class SandboxedProvisioner(LocalProvisioner):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Let the kernel speak over files instead of the network, and put its command behind the wall."""
-        find_way()
         if self.folder is None:
             self.folder = make_folder()
+        try:
+            return await self.behind_wall(self.folder, **kwargs)
+        except Exception:
+            await self.cleanup()
+            raise
+
+    async def behind_wall(self, folder: Path, **kwargs: Any) -> dict[str, Any]:
         manager: Any = self.parent
         manager.transport = "ipc"
         manager.cache_ports = False
-        manager.ip = str(self.folder / "line" / "k")
-        manager.connection_file = str(self.folder / "connection.json")
+        manager.ip = str(folder / "line" / "k")
+        manager.connection_file = outside = str(folder / "connection.json")
         kwargs = await super().pre_launch(**kwargs)
-        connection = json.loads((self.folder / "connection.json").read_text(encoding="utf-8"))
-        inside = self.folder / "line" / "connection.json"
+        connection = json.loads(Path(outside).read_text(encoding="utf-8"))
+        inside = folder / "line" / "connection.json"
         inside.write_text(json.dumps({**connection, "ip": str(LINE / "k")}), encoding="utf-8")
         inside.chmod(0o644)
         working = Path(kwargs.get("cwd") or Path.cwd()).resolve()
-        copy_given(working, self.folder / "given", self.disk)
-        outside = str(self.folder / "connection.json")
-        argv = [str(LINE / "connection.json") if word == outside else word for word in kwargs["cmd"]]
-        kwargs["cmd"] = wrap(
-            ["/bin/sh", "-c", START, working.name, *self.limited(argv)], self.wall(kwargs.get("env") or {})
-        )
+        copy_given(working, folder / "given", self.disk)
+        argv = [str(LINE / inside.name) if word == outside else word for word in kwargs["cmd"]]
+        argv = ["/bin/sh", "-c", START, working.name, *self.limited(argv)]
+        kwargs["cmd"] = wrap(argv, self.wall(folder, kwargs.get("env") or {}))
         return kwargs
 
     def limited(self, argv: list[str]) -> list[str]:
@@ -96,13 +101,12 @@ class SandboxedProvisioner(LocalProvisioner):
             *argv,
         ]
 
-    def wall(self, environment: dict[str, str]) -> Wall:
-        assert self.folder is not None
+    def wall(self, folder: Path, environment: dict[str, str]) -> Wall:
         whole = {KIT / package: ROOT / package for package in PACKAGES}
         kit = whole if self.hidden_checks else {KIT: given_packages()}
         return Wall(
-            readable={**python_paths(), **kit, GIVEN: self.folder / "given"},
-            writable={LINE: self.folder / "line"},
+            readable={**python_paths(), **kit, GIVEN: folder / "given"},
+            writable={LINE: folder / "line"},
             hidden=[place / name for place in packages() for name in PACKAGES if (place / name).is_dir()],
             disk=self.disk,
             environment={
@@ -188,7 +192,7 @@ kept: list[tempfile.TemporaryDirectory[str]] = []  # until this process ends
 def specification(hidden_checks: bool) -> dict[str, Any]:
     """kernel.json. Interrupts are messages: a signal would end the wall, not the cell."""
     return {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", HISTORY],
         "display_name": "Python 3 (sandboxed)",
         "language": "python",
         "interrupt_mode": "message",
@@ -210,11 +214,13 @@ def install(user: bool = False, prefix: str | None = None, hidden_checks: bool =
             "Install the project again: `python -m pip install --no-deps -e .`"
         )
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "kernel.json").write_text(
+        made = Path(folder, KERNEL)
+        made.mkdir(mode=0o755)  # which is what the installed one gets
+        (made / "kernel.json").write_text(
             json.dumps(specification(hidden_checks), indent=1), encoding="utf-8"
         )
         place = KernelSpecManager().install_kernel_spec(
-            folder, KERNEL, user=user, prefix=None if user else prefix or sys.prefix
+            str(made), KERNEL, user=user, prefix=None if user else prefix or sys.prefix
         )
     return Path(place)
 

@@ -281,8 +281,8 @@ def write_folder(
         if home != Path() and home in inside.parents and may_be_shown(inside, content):
             files[inside.relative_to(home).as_posix()] = content
     came = path_of(directory, directory.submitted_directory, student, SETS[set]) / "timestamp.txt"
-    if (given := result.handed_in.get(set)) and came.is_file():  # nbgrader compares the two
-        files["timestamp.txt"] = f"{in_utc(given)} UTC\n".encode()
+    if came.is_file() and not came.is_symlink() and came.stat().st_size < 200:  # nbgrader compares the two
+        files[came.name] = came.read_bytes()
     for name, content in files.items():
         target = path.parent / name
         if not target.is_file() or target.read_bytes() != content:

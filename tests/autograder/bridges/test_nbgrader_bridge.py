@@ -5,9 +5,15 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import os
 import shutil
+import socket
 import sqlite3
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,13 +38,15 @@ from autograder.checks import SETS
 from autograder.intake import Handin
 from autograder.results import ExerciseResult, Outcome, StudentResult
 from idc.errors import UserError
-from tests.autograder.course import ROOT, Notebook, read
+from tests.autograder.course import ROOT, Notebook, environment, read
 from tests.autograder.test_nbgrader import nbgrader
 
 PS1, PS6 = SETS["ps1"], SETS["ps6"]
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+TOKEN = "course"
+SHOTS = os.environ.get("IDC_SHOTS")  # a folder for screenshots, to look at
 SCRIPT = "<script>alert(1)</script>"
 CAME = datetime(2026, 3, 1, 12, 30, tzinfo=timezone.utc)
 
@@ -144,7 +152,7 @@ def a_class(course: Path) -> list[StudentResult]:
     cell(ps6, "ps6-2")["source"] = f"![figure](report/triples.png) {SCRIPT}"
     hand_in(course, "ada", PS1, ps1)
     hand_in(course, "ada", PS6, ps6, triples_png=PIXEL, results_json=b"{}", page_html=SCRIPT.encode())
-    (course / "submitted" / "ada" / PS1 / "timestamp.txt").write_text("2026-03-01 13:30:00 +0100")
+    (course / "submitted" / "ada" / PS1 / "timestamp.txt").write_text("2026-03-01 12:30:00 UTC")
     hand_in(course, "bob", PS1, read(ROOT / "assignments" / PS1 / f"{PS1}.ipynb"))
     hand_in(course, "eve", PS1, b"\xff no notebook")
     right, wrong = Outcome.RIGHT, Outcome.WRONG
@@ -537,3 +545,90 @@ def test_a_locked_gradebook_says_so(course: Path) -> None:
     finally:
         other.close()
     assert not (course / "autograded").exists() and not rows(course)
+
+
+@pytest.fixture
+def lab(course: Path) -> Iterator[str]:
+    """The address of a JupyterLab in the course's folder, as `make lab` starts it."""
+    publish(a_class(course), course)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["lab", "--no-browser", "--allow-root", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter", *words],
+        cwd=course,
+        env=environment(JUPYTER_CONFIG_PATH=str(ROOT / "configs" / "jupyter"), HOME=str(course.parent)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5):
+                    break
+            except OSError:
+                time.sleep(0.5)
+        else:
+            pytest.fail("JupyterLab did not start within two minutes")
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(400)
+def test_formgrader_shows_the_grades_and_a_person_marks_on(browser: Any, lab: str, course: Path) -> None:
+    context = browser.new_context(viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(90_000)
+    alerts: list[str] = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+
+    def shot(name: str) -> None:
+        if SHOTS:
+            page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+    page.goto(f"{lab}/lab?token={TOKEN}")
+    page.goto(f"{lab}/formgrader/manage_submissions/{PS1}")
+    page.wait_for_selector("text=graded")
+    table = {each.split("\t")[1]: each for each in page.locator("tbody tr").all_inner_texts()}
+    assert "needs manual grading\t10 / 10" in table["ada"]
+    assert "graded\t0 / 10" in table["bob"] and "graded\t0 / 10" in table["eve"]
+    shot("submissions")
+
+    page.goto(f"{lab}/formgrader/gradebook/{PS6}/{PS6}")
+    page.wait_for_selector("text=Submission #1")
+    shot("manual_grading")
+    page.click("text=Submission #1")
+    score = page.locator("#ps6-2")
+    score.wait_for()
+    score.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('img[src$=\"report/triples.png\"]').naturalWidth > 0")
+    score.fill("3")
+    page.locator("#ps6-2-comment").fill("Well said.")
+    page.locator("#ps6-3").focus()
+    for _ in range(120):
+        if rows(course)["ada", "ps6-2"]["manual_comment"]:
+            break
+        page.wait_for_timeout(250)
+    shot("marking")
+    row = rows(course)["ada", "ps6-2"]
+    assert (row["manual_score"], row["manual_comment"], row["needs_manual_grade"]) == (3, "Well said.", False)
+
+    page.goto(f"{lab}/formgrader/gradebook/{PS1}/{PS1}")
+    page.wait_for_selector("text=Submission #1")
+    found = set()
+    for number in (1, 2, 3):
+        page.goto(f"{lab}/formgrader/gradebook/{PS1}/{PS1}")
+        page.click(f"text=Submission #{number}")
+        page.wait_for_function("document.querySelector('#ps1-1-comment').value")
+        comment = page.locator("#ps1-1-comment").input_value()
+        found.add(comment.replace(JOINER, ""))
+        page.locator("#ps1-1-check").scroll_into_view_if_needed()
+        shot(f"submission_{number}")
+    assert "ps1.1 InfoNCE: right." in found and f"the mean, not `sum`. Yours says: {SCRIPT}" in found
+    assert alerts == []
+    context.close()
