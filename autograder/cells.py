@@ -9,6 +9,7 @@ Nothing is executed here.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dis
 import io
 import json
@@ -25,6 +26,9 @@ from typing import Any
 MOST_CELLS = 10_000  # of a notebook
 LONGEST_CELL = 2**20  # letters
 MOST_TRIES = 2_000  # to mend something in a file
+MOST_GUESSES = 100  # where in a damaged notebook a cell begins
+MOST_REWRITES = 100  # of cells that only IPython understands, in a file
+LONGEST_REWRITE = 20_000  # letters of such a cell, and of cells that may belong together
 WINDOW = 4  # cells over which a definition may be torn
 AHEAD = 20  # parts of a damaged cell that may belong together
 
@@ -39,9 +43,10 @@ STILL_PYTHON = ("%%time", "%%capture", "%%prun")  # of cells whose code counts a
 WRITES = re.compile(r"%%(?:writefile|file)\s+(?:-a\s+)?([\w./-]+\.py)\s*\n")
 SHELL = re.compile(r"^\s*(?:[%!?/,;]|>>> |In \[)|\?\s*$", re.MULTILINE)  # what only IPython understands
 MAGIC = re.compile(r"[%!?]|[\w.]+\?{1,2}$")
-ASSIGNED = re.compile(r"(\s*[\w.,\s]+=)\s*[%!]")
+ASSIGNED = re.compile(r"([\w., \t]+=)\s*[%!]")
 CELL = re.compile(r'\{\s*"(?:attachments|cell_type|execution_count|id|input|metadata|outputs|source)"\s*:')
-CODE = re.compile(r"^(?:def|class|import|from|async def)\s|^@?\w[\w., ]*\s*=[^=]|^@\w", re.MULTILINE)
+CODE = re.compile(r"^(?:def|class|import|from|async def)\s|^@?\w[\w., ]*=[^=]|^@\w", re.MULTILINE)
+CONFLICT = re.compile(r"([<=>|])\1{6}(?: |$)")  # marks that git leaves
 FENCE = re.compile(r"\s*```+ *\w*\n(.*?)\n```+\s*", re.DOTALL)
 GOES_ON = re.compile(r"[)\]}#]|(?:else|elif|except|finally)\b")  # such lines begin nothing
 
@@ -82,7 +87,7 @@ class Statement:
     @cached_property
     def binds(self) -> set[str]:
         """The names that it defines."""
-        return stored(self.node)
+        return stored(self.node, ":=" in self.cell.source)
 
     @cached_property
     def touches(self) -> set[str]:
@@ -134,6 +139,15 @@ class Script:
         return found
 
     @cached_property
+    def by_change(self) -> dict[str, list[Statement]]:
+        """The statements that change what a name is bound to."""
+        found: dict[str, list[Statement]] = {}
+        for each in self.statements:
+            for name in each.touches:
+                found.setdefault(name, []).append(each)
+        return found
+
+    @cached_property
     def ids(self) -> set[str]:
         """What its cells are called."""
         return {id for each in self.statements for id in each.cell.ids}
@@ -167,8 +181,13 @@ def read_script(file: str, content: bytes) -> Script:
             inner = PurePosixPath(file).parent / written[1]
             script.inner[str(inner)] = cell.source[written.end() :].encode("utf-8", "replace")
     for cell, nodes in Mender(found, script.notes).mended():
-        for node in flattened(nodes):
-            script.statements.append(Statement(node, cell, len(script.statements)))
+        try:
+            script.statements += [
+                Statement(node, cell, place)
+                for place, node in enumerate(flattened(nodes), len(script.statements))
+            ]
+        except RecursionError:
+            script.notes.append(f"{cell.where} is nested too deep; it was passed over.")
     return script
 
 
@@ -196,7 +215,7 @@ def cells_of(file: str, content: bytes, notes: list[str]) -> list[Cell]:
 def raw_cells(file: str, content: bytes, notes: list[str]) -> list[Any]:
     """The cells as the notebook has them; of a damaged one, those that can still be read."""
     try:
-        notebook = json.loads(content)
+        notebook = loaded(content)
         sheets = notebook.get("worksheets") or [notebook]  # until nbformat 3
         cells = [cell for sheet in sheets for cell in sheet["cells"]]
     except (ValueError, RecursionError, MemoryError) as error:
@@ -209,18 +228,43 @@ def raw_cells(file: str, content: bytes, notes: list[str]) -> list[Any]:
     return cells
 
 
+def loaded(content: bytes) -> Any:
+    """A notebook's JSON, also where a merge left its marks."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        for attempt in without_conflicts(content.decode("utf-8", "replace")):
+            with contextlib.suppress(ValueError, RecursionError):
+                return json.loads(attempt)
+        raise
+
+
+def without_conflicts(text: str) -> Iterator[str]:
+    """A text in which git could not merge two versions: with the first of both, the last, and all of both."""
+    if "<<<<<<<" not in text:
+        return
+    for kept in ("<", "=", "<="):
+        lines, side = [], ""
+        for line in text.splitlines(keepends=True):
+            if mark := CONFLICT.match(line):
+                side = "" if mark[1] == ">" else mark[1]
+            elif not side or side in kept:
+                lines.append(line)
+        yield "".join(lines)
+
+
 def salvaged(content: bytes) -> list[Any]:
     """The whole cells in a damaged notebook."""
     text, decoder = content.decode("utf-8", "replace"), json.JSONDecoder()
     found: list[Any] = []
     end = tries = 0
     for begin in CELL.finditer(text):
-        if begin.start() < end or tries > MOST_TRIES:
+        if begin.start() < end or tries > MOST_GUESSES:
             continue
         try:
             each, end = decoder.raw_decode(text, begin.start())
         except (ValueError, RecursionError):
-            tries += 1
+            tries += 1  # each may go through the whole rest
             continue
         if "cell_type" in each and source_of(each) is not None:
             found.append(each)
@@ -290,7 +334,7 @@ class Mender:
     """Reads cells as Python. What cannot be read alone is tried with its neighbours, then in parts."""
 
     def __init__(self, cells: list[Cell], notes: list[str]):
-        self.cells, self.notes, self.tries = cells, notes, 0
+        self.cells, self.notes, self.tries, self.rewrites = cells, notes, 0, 0
         self.joined: list[tuple[Cell, ast.Module | None]] = []
         self.trees = [self.tree(cell) for cell in cells]
 
@@ -305,10 +349,15 @@ class Mender:
                 yield cell, self.saved(cell)
 
     def tree(self, cell: Cell) -> ast.Module | None:
-        if cell.code:
-            return parse(cell.source)
-        source = fenced[1] if (fenced := FENCE.fullmatch(cell.source)) else cell.source
-        return parse(source) if CODE.search(source) else None
+        if not cell.code:
+            source = fenced[1] if (fenced := FENCE.fullmatch(cell.source)) else cell.source
+            return parse(source) if CODE.search(source) else None
+        tree = parse(cell.source)
+        if tree is None and len(cell.source) < LONGEST_REWRITE and SHELL.search(cell.source):
+            self.rewrites += 1
+            if self.rewrites < MOST_REWRITES:
+                return parse_plain(as_ipython(cell.source))
+        return tree
 
     def joined_here(self, place: int) -> int:
         """Put a cell to those that were read, together with others if it needs them. Returns how many were used."""
@@ -343,7 +392,13 @@ class Mender:
         numbers = [number for cell in cells for number in cell.number]
         adjacent = all(b - a == 1 for a, b in zip(numbers[1:-1:2], numbers[2:-1:2], strict=True))
         self.tries += 1
-        if not adjacent or not all(cell.code for cell in cells) or self.tries > MOST_TRIES:
+        letters = sum(len(cell.source) for cell in cells)
+        if (
+            not all(cell.code for cell in cells)
+            or not adjacent
+            or letters > LONGEST_REWRITE
+            or self.tries > MOST_TRIES
+        ):
             return None
         first, last = numbers[0], numbers[-1]
         where = f"{cells[0].file}, cells {first} {'and' if last - first == 1 else 'to'} {last}"
@@ -394,10 +449,10 @@ def parse(source: str) -> ast.Module | None:
     if tree is not None:
         return tree
     simple = without_magic(source)
-    for mended in (simple, textwrap.dedent(simple)):
+    for mended in (simple, textwrap.dedent(simple), *without_conflicts(simple)):
         if mended != source and (tree := parse_plain(mended)) is not None:
             return tree
-    return parse_plain(as_ipython(source)) if SHELL.search(source) else None
+    return None
 
 
 def why_not(source: str) -> str:
@@ -446,7 +501,7 @@ def has_bare_return(tree: ast.Module) -> bool:
         part = parts.pop()
         if isinstance(part, ast.Return):
             return True
-        if not isinstance(part, FUNCTION | ast.ClassDef | ast.expr):
+        if isinstance(part, ast.If | ast.Try | ast.ExceptHandler | LOOP):
             parts.extend(ast.iter_child_nodes(part))
     return False
 
@@ -489,8 +544,8 @@ def without_calls(node: ast.If) -> ast.If:
     )
 
 
-def stored(node: ast.AST) -> set[str]:
-    """The names that a statement binds in its module."""
+def stored(node: ast.AST, walrus: bool) -> set[str]:
+    """The names that a statement binds in its module. walrus: whether to look for := too, which takes longer."""
     found: set[str] = set()
     parts: list[ast.AST] = [node]
     while parts:
@@ -501,6 +556,12 @@ def stored(node: ast.AST) -> set[str]:
             found |= {each.asname or each.name.split(".")[0] for each in part.names}
         elif isinstance(part, ast.ImportFrom):
             found |= {each.asname or each.name for each in part.names}
+        elif (
+            isinstance(part, ast.expr)
+            and not walrus
+            and not isinstance(getattr(part, "ctx", None), ast.Store)
+        ):
+            continue
         elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             found.add(part.id)
         elif not isinstance(part, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):

@@ -18,11 +18,13 @@ import ast
 import builtins
 import difflib
 import inspect
+import itertools
 import linecache
 import re
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -35,8 +37,9 @@ from autograder.checks.exercise import Exercise, Status, Verdict
 from autograder.student import Failure, Local, aside, failure
 from idc.errors import UserError
 
-MOST_LETTERS = 8 * 2**20  # of all files together
+MOST_CODE = 8 * 2**20  # letters of all cells together
 MOST_NOTES = 60
+MOST_COMPARED = 1_000  # functions and classes that may be a renamed piece
 Policy = Callable[[str, Any], Any]
 # How the exercises' functions and classes begin: what a renamed one is recognised by.
 STUBS = """
@@ -106,7 +109,7 @@ def read_own(folder: str | Path) -> Own:
     contents = {}
     for file in source_files(Path(folder)):
         try:
-            contents[str(file)] = file.read_bytes()
+            contents[file.as_posix()] = file.read_bytes()
         except OSError as error:
             raise UserError(f"{file} cannot be read ({error.strerror}); look at its permissions.") from error
     sources = Sources(contents)
@@ -161,10 +164,12 @@ class Sources:
         self.unread: dict[str, str] = {}
         self.scripts: list[Script] = []
         self.exercises = {each.piece: each for each in exercises().values()}
-        self.left = MOST_LETTERS
-        for name, content in files.items():
-            if name.lower().endswith((".ipynb", ".py")):
-                self.read(name, content)
+        self.left = MOST_CODE
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of "\\d" and the like
+            for name, content in files.items():
+                if name.lower().endswith((".ipynb", ".py")):
+                    self.read(name, content)
         self.chosen = Choice(self.scripts, self.exercises, self.notes).made()
         self.where = {piece: found.statement.cell.where for piece, found in self.chosen.items()}
         if len(self.notes) > MOST_NOTES:
@@ -176,6 +181,12 @@ class Sources:
         except Unreadable as error:
             self.unread[name] = f"{name} cannot be read ({plain(error)}); save it again in JupyterLab."
             self.notes.append(self.unread[name])
+            return
+        self.left -= sum(len(cell.source) for cell in {each.cell for each in script.statements})
+        if self.left < 0:
+            self.notes.append(
+                f"{name} was passed over: all files together hold more than {MOST_CODE} letters of code."
+            )
             return
         self.notes += script.notes
         self.scripts.append(script)
@@ -242,9 +253,8 @@ def changes(script: Script, name: str, live: list[Statement]) -> list[Statement]
     by_call = all(isinstance(each.node, ast.Assign | ast.AnnAssign) for each in live)
     return [
         each
-        for each in script.statements
+        for each in script.by_change.get(name, [])
         if each.cell.code
-        and name in each.touches
         and (by_call or isinstance(each.node, ast.Assign | ast.AnnAssign | ast.AugAssign))
         and name not in each.binds
     ]
@@ -280,24 +290,37 @@ class Choice:
             for place, script in enumerate(self.scripts)
             for name in names
             for each in script.by_name.get(name, [])
-            if may_be_piece(each) and (name == piece or looks_published(each.node))
+            if self.may_be_piece(each) and (name == piece or looks_published(each.node))
         ]
         if candidates:
             self.chosen[piece] = max(candidates, key=lambda each: each[0])[1]
+
+    def may_be_piece(self, statement: Statement) -> bool:
+        """Whether a statement may define a piece; of imports only `from my_file import x as info_nce`."""
+        if isinstance(statement.node, ast.ImportFrom):
+            (each,) = statement.node.names
+            home = (statement.node.module or "").split(".")[-1]
+            return each.asname not in (None, each.name) and home in {
+                script.file.stem for script in self.scripts
+            }
+        return not (statement.stands_in or is_loop(statement) or isinstance(statement.node, ast.Import))
 
     @staticmethod
     def rank(script: Script, each: Statement, own_name: bool, home: int, place: int) -> tuple[Any, ...]:
         sure = home or each.defines or isinstance(getattr(each.node, "value", None), ast.Lambda)
         return (not each.is_stub and bool(sure), each.cell.code, own_name, home, place, each.order)
 
-    def free(self) -> Iterator[Found]:
-        """Written functions and classes that are no piece by their names."""
+    def free(self) -> list[Found]:
+        """Written functions and classes that are no piece by their names; not more than are worth a comparison."""
         known = {*self.exercises, *OURS}
         taken = {found.statement for found in self.chosen.values()}
-        for script in self.scripts:
-            for each in script.statements:
-                if each.defines and each not in taken and not each.is_stub and not each.binds & known:
-                    yield Found(script, each, *each.binds)
+        found = (
+            Found(script, each, *each.binds)
+            for script in self.scripts
+            for each in script.statements
+            if each.defines and each not in taken and not each.is_stub and not each.binds & known
+        )
+        return list(itertools.islice(found, MOST_COMPARED))
 
     def by_cell(self, piece: str) -> None:
         """What stands in the cell of the exercise under another name."""
@@ -362,14 +385,6 @@ class Choice:
             )
 
 
-def may_be_piece(statement: Statement) -> bool:
-    """Whether a statement may define a piece: no stand-in, no loop, no import but `from mine import x as info_nce`."""
-    if isinstance(statement.node, ast.ImportFrom):
-        (each,) = statement.node.names
-        return bool(each.asname) and each.asname != each.name
-    return not statement.stands_in and not is_loop(statement) and not isinstance(statement.node, ast.Import)
-
-
 def looks_published(node: ast.stmt) -> bool:
     """Whether a class has the form of the published project's: its parts take one configuration."""
     if not isinstance(node, ast.ClassDef):
@@ -425,12 +440,12 @@ def arguments(function: Any) -> list[str]:
 
 def first_line(node: Any) -> str:
     """The first line of a docstring."""
-    return (ast.get_docstring(node) or "").partition("\n")[0]
+    return (ast.get_docstring(node) or "").partition("\n")[0][:200]
 
 
 def bare(name: str) -> str:
     """A name without what people add to names: `my_InfoNCE_v2` is `infonce`."""
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+", name)
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+", name[:100])
     return "".join(word.lower() for word in words if word.lower() not in NOTHING_NEW)
 
 
@@ -442,6 +457,7 @@ class Run:
         self.own = Own()
         self.modules: dict[Script, types.ModuleType] = {}
         self.begun: set[Statement] = set()
+        self.seen: set[Cell] = set()
 
     def module(self, script: Script) -> types.ModuleType:
         if script not in self.modules:
@@ -538,8 +554,14 @@ class Run:
         """Execute one definition in the module of its file. Gives the exception that stopped it."""
         self.begun.add(statement)
         names, cell = vars(self.module(script)), statement.cell
-        lines = cell.source.splitlines(keepends=True)
-        linecache.cache[cell.where] = (len(cell.source), None, lines, cell.where)
+        if cell not in self.seen:
+            self.seen.add(cell)
+            linecache.cache[cell.where] = (
+                len(cell.source),
+                None,
+                cell.source.splitlines(keepends=True),
+                cell.where,
+            )
         try:
             if not self.take_from_neighbour(statement.node, script, names):
                 exec(statement.code, names)
