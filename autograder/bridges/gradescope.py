@@ -25,7 +25,7 @@ from typing import Any
 
 from autograder.checks import exercises
 from autograder.report.late import PerDay, lateness, no_penalty, policy
-from autograder.report.text import few, legible
+from autograder.report.text import few, legible, line
 from autograder.results import ExerciseResult, Outcome, StudentResult
 from idc.errors import UserError, command
 from idc.files import atomic_write
@@ -274,7 +274,8 @@ def for_instructors(result: StudentResult) -> str:
             f"{each.id} {each.outcome.value}: {each.points:g} of {each.out_of:g}, {each.seconds:.1f} s"
         )
         lines += [f"    look at this: {flag}" for flag in each.flags]
-        lines += [f"    failed: {test.name}: {test.message}" for test in each.tests if not test.passed]
+        failed = [test for test in each.tests if not test.passed]
+        lines += [f"    failed: {test.name}: {line(test.message, 300)}" for test in failed]
     return legible("\n".join(lines), 50_000)
 
 

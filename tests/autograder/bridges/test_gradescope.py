@@ -306,40 +306,27 @@ def test_a_submission_is_graded(container: Container) -> None:
 HOSTILE = '''
 def info_nce(similarity):
     """Looks around, and tells by an exception what it got."""
-    import glob, os, subprocess
-    got, root = [], {root!r}
-    for path in (root, root + "/source", root + "/results", root + "/submission"):
+    import autograder, glob, os, subprocess
+    root, got, refused = {root!r}, [], 0
+    attempts = [lambda path=path: os.listdir(root + path) for path in ("", "/source", "/results", "/submission")]
+    for path in ("source/gradescope.json", "source/project/autograder/banks/__init__.py", "submission_metadata.json"):
+        attempts.append(lambda path=path: open(os.path.join(root, path)).read())
+    for path in ("results/results.json", "results/new.json", "run_autograder", "source/gradescope.json"):
+        attempts.append(lambda path=path: open(os.path.join(root, path), "w").write("score: 1000"))
+    attempts.append(lambda: os.chmod(root, 0o777))
+    attempts.append(lambda: subprocess.run(["rm", "-r", root + "/results"], check=True, capture_output=True))
+    for attempt in attempts:
         try:
-            got.append(os.listdir(path))
-        except OSError as error:
-            got.append(type(error).__name__)
-    wanted = ("source/gradescope.json", "source/project/autograder/banks/__init__.py", "submission_metadata.json")
-    for name in wanted:
+            got.append(attempt())
+        except (OSError, subprocess.CalledProcessError):
+            refused += 1
+    for path in glob.glob("/proc/[0-9]*/environ") + glob.glob("/proc/[0-9]*/cmdline"):
         try:
-            got.append(open(os.path.join(root, name)).read())
-        except OSError as error:
-            got.append(type(error).__name__)
-    for name in ("results/results.json", "results/results.json.new", "run_autograder", "source/gradescope.json"):
-        try:
-            open(os.path.join(root, name), "w").write('{{"score": 1000}}')
-            got.append("WROTE " + name)
-        except OSError as error:
-            got.append(type(error).__name__)
-    for kind in ("environ", "cmdline", "maps"):
-        for path in glob.glob("/proc/[0-9]*/" + kind):
-            try:
-                got.append("CANARY" * ({canary!r} in open(path).read()))
-            except OSError:
-                pass
-    try:
-        os.chmod(root, 0o777)
-        got.append("OPENED")
-    except OSError as error:
-        got.append(type(error).__name__)
-    got.append(subprocess.run(["cat", root + "/source/gradescope.json"], capture_output=True, text=True).stdout)
-    import autograder
-    got.append(sorted(os.listdir(os.path.dirname(autograder.__file__))))
-    raise RuntimeError(str([each for each in got if each]))
+            got += [path] * ({canary!r} in open(path).read())
+        except OSError:
+            pass
+    got += [name for name in os.listdir(os.path.dirname(autograder.__file__)) if name in ("banks", "hidden.py", "lender.py")]
+    raise RuntimeError(str(refused) + " refused, got " + str(got)[:200])
 '''
 
 
@@ -350,20 +337,8 @@ def test_a_hostile_submission_gets_nothing(container: Container) -> None:
     assert first["score"] == 0
     assert second["score"] == 4
     assert shown["score"] == pytest.approx(3.6)
-    told = first["output"] + said
-    assert "Your code stopped with RuntimeError" in told
-    for treasure in (
-        "WROTE",
-        "OPENED",
-        "CANARY",
-        CANARY,
-        "gradescope.json'",
-        SECRET.hex(),
-        "banks'",
-        "hidden.py",
-        "example.com",
-    ):
-        assert treasure not in told, treasure
+    assert "Your code stopped with RuntimeError: 13 refused, got []." in first["output"]
+    assert "13 refused, got []" in said
     assert sorted(each.name for each in (container.root / "results").iterdir()) == ["results.json"]
 
 
