@@ -190,9 +190,14 @@ def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"“{key[:80]}” stands there twice")
+            raise ValueError(f"“{printable(key)}” stands there twice")
         found[key] = value
     return found
+
+
+def printable(text: str, most: int = 80) -> str:
+    """The beginning of a text that anybody may have written, as it may stand in a message."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:most])
 
 
 def short(text: str) -> int:

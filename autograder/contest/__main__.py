@@ -102,7 +102,7 @@ def told(entry: Entry) -> str:
         lines.append(entry.rerun.reason)
     if entry.compared:
         lines.append(f"{len(entry.claims)} of {entry.compared} claimed figures differ")
-    return "\n    ".join([*lines, *entry.claims, *entry.remarks]).encode("ascii", "backslashreplace").decode()
+    return "\n    ".join([*lines, *entry.claims, *entry.remarks])
 
 
 def show(arguments: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autograder.handin import kind, read_json, read_object
+from autograder.handin import kind, printable, read_json, read_object
 from idc.errors import UserError
 
 EXPECTED = ("results.json", "metrics.jsonl", "triples.png", "pieces.json", "contest.json", "sc_results.json")
@@ -100,7 +100,7 @@ def read_contest_answers(report: Mapping[str, bytes], key: Mapping[str, str], co
     except UserError as error:
         return Answers(remarks=[str(error)])
     captions, pseudonym = content.get("captions"), content.get("pseudonym", "")
-    answers = Answers(contest=str(content.get("contest"))[:40])
+    answers = Answers(contest=printable(str(content.get("contest")), 40))
     if isinstance(pseudonym, str) and NAME.fullmatch(pseudonym.strip()):
         answers.pseudonym = pseudonym.strip()
     elif pseudonym not in ("", None):

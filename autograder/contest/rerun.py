@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autograder.handin import SNAPSHOT, contest_pairs, read_object
+from autograder.handin import SNAPSHOT, contest_pairs, printable, read_object
 from autograder.sandbox import Wall, find_way, python_paths, wrap
 from idc.errors import UserError, command
 
@@ -78,7 +78,7 @@ def ask(folder: Path, public: Path) -> dict[str, str] | str:
         output, words = said.read(OUTPUT + 1), complaint.read(2**16).decode("utf-8", "replace").strip()
     if code:
         reason = (
-            words.splitlines()[-1].removeprefix("error: ")[:400]
+            printable(words.splitlines()[-1].removeprefix("error: "), 400)
             if words
             else f"its process ended with {code}"
         )

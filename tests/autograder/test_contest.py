@@ -220,7 +220,7 @@ def test_true_captions_score_as_true(contest: References, honest: dict[str, byte
 def test_what_is_computed_again_is_what_the_kit_computes(own: References, tmp_path: Path) -> None:
     said = dict.fromkeys(own.captions, "the big red metal ball moved")
     write_results(tmp_path, said)
-    expected, found = evaluate(tmp_path, album.ALBUM), report(said, own)
+    expected, found = evaluate(tmp_path, album.ALBUM, metrics=METRICS), report(said, own)
     for group in ("all", "change", "no_change", "facts"):
         for metric, value in found[group].items():
             assert value == pytest.approx(expected[group][metric], abs=1e-9)
@@ -283,6 +283,7 @@ def test_captions_from_the_truth_on_ones_own_disk_raise_a_question() -> None:
         ({"captions": ["a", "b"]}, "must be an object {pair: caption}, not a list"),
         ({"contest": "another"}, "is for another contest"),
         ({"contest": {"a": 1}}, "is for another contest"),
+        ({"contest": "\ud800\x1b[31m\u202e"}, "is for another contest (“\ufffd\ufffd[31m\ufffd”"),
         ({"pseudonym": "<b>x</b>"}, "The pseudonym may have"),
         ({"pseudonym": ["x"]}, "The pseudonym may have"),
     ],
@@ -290,10 +291,10 @@ def test_captions_from_the_truth_on_ones_own_disk_raise_a_question() -> None:
 def test_an_entry_that_is_not_as_it_should_be_is_told(
     honest: dict[str, bytes], contest: References, values: dict[str, Any], says: str
 ) -> None:
-    answers = read_contest_answers(
-        report_of(changed(honest, "contest.json", **values)), contest.key, contest.contest
-    )
+    files = changed(honest, "contest.json", **values)
+    answers = read_contest_answers(report_of(files), contest.key, contest.contest)
     assert any(says in remark for remark in answers.remarks)
+    assert leaderboard_page([rescore(files, "x", contest)], details=True).encode()
 
 
 @pytest.mark.parametrize(
@@ -303,6 +304,7 @@ def test_an_entry_that_is_not_as_it_should_be_is_told(
         b"\xff\xfe\x00",
         b"[" * 300_000,
         b'{"contest": "x", "contest": "y"}',
+        b'{"\\ud800": "x", "\\ud800": "y"}',
         b'{"captions": {"0001": "\\ud800"}}',
         pickle.dumps({"captions": {}}),
     ],
@@ -386,6 +388,8 @@ def test_the_machine_part_of_the_set_has_its_points_and_flags(
     assert lying.points == 2
     assert any("claimed 1.0" in flag for flag in lying.flags)
     assert judge_handin({}).outcome is Outcome.NOT_ATTEMPTED
+    strange = b'{"\\ud800": 1, "\\ud800": 2}'
+    assert "stands there twice" in judge_handin(changed(honest, "results.json", strange), own).message
 
 
 # The checkpoint
