@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from autograder.checks import SETS, exercises
+from autograder.intake import identify
 from autograder.report.late import Lateness, Policy, lateness, no_penalty
 from autograder.results import StudentResult
 from idc.errors import UserError
@@ -34,7 +36,7 @@ class Person:
 class Course:
     """results: by student. sets: in the order of the course. most: points by set. late: by student and set.
 
-    students: those with a result and those of the roster, sorted.
+    roster: by the id that a student is listed under. students: those with a result and those of the roster, sorted.
     """
 
     results: Mapping[str, StudentResult]
@@ -77,6 +79,10 @@ def of_class(
                 f"there are two results of the student “{result.student}”; keep one of the hand-ins and grade again."
             )
         by_student[result.student] = result
+    people = {
+        person.id if person.id in by_student else listed_as(person.id): person
+        for person in (roster or {}).values()
+    }
     sets = sets_of(by_student.values())
     if unknown := sorted((due or {}).keys() - {*sets, *SETS}):
         raise UserError(
@@ -93,8 +99,8 @@ def of_class(
             student: lateness(policy, due or {}, result.handed_in, {set: result.score(set) for set in sets})
             for student, result in by_student.items()
         },
-        dict(roster or {}),
-        tuple(sorted({*by_student, *(roster or {})})),
+        people,
+        tuple(sorted({*by_student, *people})),
     )
 
 
@@ -104,6 +110,12 @@ def sets_of(results: Collection[StudentResult]) -> tuple[str, ...]:
     found = found or {each.set for each in exercises().values()}
     known = [set for set in SETS if set in found]
     return (*known, *sorted(found - set(known)))
+
+
+def listed_as(name: str) -> str:
+    """The id of a student whose folder has this name: the name itself where it is safe, as autograder.intake has it."""
+    found, id, _ = identify(Path("nowhere", name))
+    return id if found == name else name
 
 
 def most_points(results: Collection[StudentResult], set: str) -> float:

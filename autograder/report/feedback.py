@@ -35,8 +35,16 @@ def told(result: ExerciseResult) -> Told:
     text = result.message
     if known is None:
         return Told("", text, "")
-    for prefix in (f"{known.id} {known.title}: not yet. ", f"{known.id}: "):
-        text = text.removeprefix(prefix)
+    starts = (
+        f"{known.id} {known.title}: ",
+        "not yet. ",
+        f"{known.id}: ",
+        f"{known.id} is not attempted yet: ",
+    )
+    for start in starts:
+        text = text.removeprefix(start)
+    text = text.removesuffix(f' hint("{known.id}") gives a first push.')
+    text = text[:1].upper() + text[1:]
     idea = known.ideas.get(result.idea)
     if idea is None:
         before, found, after = text.partition("It looks like this: ")

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from autograder.checks import SETS
-from autograder.report.course import Course, Person
+from autograder.report.course import Course, Person, listed_as
 from autograder.report.text import aware, defused, number
 from idc.errors import UserError
 
@@ -188,8 +188,9 @@ def match(
             login(rows[place], places),
             *(cell(rows[place], places.get(key)) for key in ("SIS User ID", "ID")),
         }
-        for name in names | {login(rows[place], places).partition("@")[0]}:
-            owners.setdefault(name.casefold(), []).append(place)
+        names |= {login(rows[place], places).partition("@")[0]}
+        for name in {id.casefold() for each in names for id in (each, listed_as(each))}:
+            owners.setdefault(name, []).append(place)
     found: dict[int, str] = {}
     for student in course.students:
         rivals = owners.get(student.casefold(), []) if student else []

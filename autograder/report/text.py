@@ -109,21 +109,25 @@ def defused(text: str) -> str:
 
 def file_names(students: Iterable[str]) -> dict[str, str]:
     """The name of every student's file, without its ending; no two are the same, not even where A and a are one letter."""
-    known = list(students)
-    names = {student: file_of(student) for student in known}
-    many = Counter(name.casefold() for name in names.values())
+    names = {student: file_of(student) for student in students}
+    many = Counter(folded(name) for name in names.values())
     return {
-        student: name if many[name.casefold()] == 1 else f"{name}~{short_hash(student)}"
+        student: name if many[folded(name)] == 1 else f"{name}~{short_hash(student)}"
         for student, name in names.items()
     }
 
 
 def file_of(student: str) -> str:
     """The name of a student's file: the id itself where it is plain, else what is readable of it and a number."""
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", student) and not student.endswith("."):
+    if re.fullmatch(r"\w[\w.@+-]*", student) and not student.endswith(".") and len(student.encode()) <= 150:
         return student
-    plain = re.sub(r"[^A-Za-z0-9@+-]+", "_", student).strip("_")[:40]
+    plain = re.sub(r"[^\w@+-]+", "_", student).strip("_")[:40]
     return f"{plain or 'student'}~{short_hash(student)}"
+
+
+def folded(name: str) -> str:
+    """A name as file systems compare it that take A for a, and é for e with an accent."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def short_hash(text: str) -> str:

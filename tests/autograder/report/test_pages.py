@@ -210,6 +210,21 @@ def test_every_idea_is_taught(each: Exercise) -> None:
         assert plain(each.hints[0]) in text and plain(each.hints[1]) not in text
 
 
+def test_what_the_page_says_anyway_is_left_out() -> None:
+    """Messages as the checks and the grader give them."""
+    each = exercises()["ps3.5"]
+    for message, text in (
+        (
+            'ps3.5 is not attempted yet: `f` still raises NotImplementedError. hint("ps3.5") gives a first push.',
+            "`f` still raises NotImplementedError.",
+        ),
+        ("ps3.5: there is no “CrossAttention” yet.", "There is no “CrossAttention” yet."),
+        ("ps3.5 Cross-attention: could not be graded.", "Could not be graded."),
+        ("ps3.5 Cross-attention: not yet. Your code stopped.", "Your code stopped."),
+    ):
+        assert told(result(each, Outcome.WRONG, message)).text == text
+
+
 def plain(text: str) -> str:
     return " ".join(text.replace("`", "").split())
 

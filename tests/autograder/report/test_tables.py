@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from autograder.report import Person, of_class, policy
+from autograder.report.course import listed_as
 from autograder.report.tables import COLUMNS, canvas, grades, read_roster
 from autograder.results import ExerciseResult, Outcome, StudentResult
 from idc.errors import UserError
@@ -25,6 +26,7 @@ Student,ID,SIS User ID,SIS Login ID,Section,Notes,ps1_infonce (4711),Essay (12),
 "Student, Test",999,,f00d,A,,,,,
 "Doe, Ben",102,S2,BEN,A,,EX,7,N/A,
 "Roe, Cleo",103,cleo,x7,A,,2,,1,
+"Tomáš",106,,tomáš,A,,,,,
 "Twin, One",104,S4,twin@a.edu,A,,,,,
 "Twin, Two",105,S5,twin@b.edu,A,,,,,
 '''
@@ -108,7 +110,9 @@ def test_a_gradebook_of_canvas_is_filled_in(tmp_path: Path, between: str) -> Non
     exported = rows_of(EXPORT)
     with file.open("w", encoding="utf-8-sig", newline="") as stream:
         csv.writer(stream, delimiter=between).writerows(exported)
-    results = [one(name, ps1=8.5, ps2=5, ps3=1) for name in ("ada", "ben", "cleo", "twin", "zed")]
+    results = [
+        one(name, ps1=8.5, ps2=5, ps3=1) for name in ("ada", "ben", "cleo", "twin", "zed", listed_as("tomáš"))
+    ]
     text, remarks = canvas(of_class(results), file)
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=between))
     assert rows[0] == [*exported[0], "ps3_attention"]
@@ -129,6 +133,7 @@ def test_a_gradebook_of_canvas_is_filled_in(tmp_path: Path, between: str) -> Non
     ]
     assert by_id["102"][6:] == ["EX", "7", "N/A", "", "1"], "excused and unassigned stay"
     assert by_id["103"][6:] == ["8.5", "", "5", "", "1"], "by SIS User ID"
+    assert by_id["106"][6:] == ["8.5", "", "5", "", "1"], "by the id that intake gave"
     assert by_id["104"][6:] == by_id["105"][6:] == ["", "", "", "", ""]
     assert [row[:6] for row in rows] == [row[:6] for row in exported]
     told = "\n".join(remarks)
@@ -167,6 +172,17 @@ def test_what_is_no_gradebook(tmp_path: Path, content: bytes | None, message: st
         file.write_bytes(content)
     with pytest.raises(UserError, match=message):
         canvas(of_class([one("ann", ps1=1)]), file)
+
+
+def test_a_class_list_and_names_that_intake_changed() -> None:
+    """Who is listed under another id than in the class list is no second student."""
+    id = listed_as("kowalska_tomáš")
+    assert id != "kowalska_tomáš"
+    assert all(listed_as(name) == name for name in ("ann", "", "x/ann", "/ann", "ps1_x", "."))
+    course = of_class(
+        [one(id, ps1=3)], roster={"kowalska_tomáš": Person("kowalska_tomáš", "Kowalska", "Tomáš")}
+    )
+    assert course.students == (id,) and course.person(id).name == "Tomáš Kowalska"
 
 
 def test_a_class_list(tmp_path: Path) -> None:
