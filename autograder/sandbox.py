@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+CLEARED = ("/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 WHAT_TO_DO = (
     "Install bubblewrap (`apt install bubblewrap`, `dnf install bubblewrap`) and allow user namespaces "
     "(on Ubuntu 24.04 and later: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`), or grade in a virtual machine or "
@@ -115,6 +117,11 @@ def seen(wall: Wall) -> tuple[dict[Path, Path], dict[Path, Path]]:
     return links, paths | dict(wall.readable)
 
 
+def program(name: str) -> str:
+    """Where a program lies; its name if it lies nowhere."""
+    return shutil.which(name) or name
+
+
 def folders_above(paths: Sequence[Path]) -> list[Path]:
     """All folders that lead to some paths, outermost first."""
     return sorted({parent for path in paths for parent in path.parents} - {Path("/")})
@@ -136,7 +143,7 @@ def drop(argv: list[str]) -> list[str]:
 def bubblewrap(argv: list[str], wall: Wall) -> list[str]:
     links, readable = seen(wall)
     root = os.geteuid() == 0
-    words = ["bwrap", "--die-with-parent", "--new-session", "--clearenv"]
+    words = [*CLEARED, program("bwrap"), "--die-with-parent", "--new-session", "--clearenv"]
     words += [
         "--unshare-pid",
         "--unshare-net",
@@ -166,7 +173,7 @@ def bubblewrap(argv: list[str], wall: Wall) -> list[str]:
         words += ["--tmpfs", str(path)]
     for name, value in (ENVIRONMENT | dict(wall.environment)).items():
         words += ["--setenv", name, value]
-    words += ["--chdir", str(wall.folder), "--"]
+    words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(wall.folder), "--"]
     if not root:
         return [*words, *argv]
     # A fresh /proc without bubblewrap's covers, so that walls within the wall may have their own.
@@ -208,15 +215,38 @@ def unshare(argv: list[str], wall: Wall) -> list[str]:
         if mode == "ro":  # what is mounted without devices or set-user-id programs must stay so
             lines.append(f"mount -o remount,bind,ro {place} || mount -o remount,bind,ro,nosuid,nodev {place}")
     lines += [f"mount -t tmpfs -o size=1m hidden {quoted(new, path)}" for path in wall.hidden]
-    lines += [f"cd {new}", "pivot_root . .old", "umount -l /.old", f"cd {quoted(wall.folder)}", 'exec "$@"']
-    words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--uts"]
+    lines += [
+        f"cd {new}",
+        "pivot_root . .old",
+        "umount -l /.old",
+        "mount -o remount,bind,ro /",
+        f"cd {quoted(wall.folder)}",
+        'exec "$@"',
+    ]
+    words = [
+        *CLEARED,
+        program("unshare"),
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--net",
+        "--ipc",
+        "--uts",
+    ]
     words += [] if root else ["--user", "--map-root-user"]
     words += ["/bin/sh", "-c", "\n".join(lines), "wall"]
     if root:
         words += drop([])
     else:  # not root even in there: a world within could not be made of root
-        words += ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
-        words += ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+        words += ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--keep-caps"]
+        words += [
+            "setpriv",
+            "--no-new-privs",
+            "--ambient-caps=-all",
+            "--inh-caps=-all",
+            "--bounding-set=-all",
+        ]
     pairs = [f"{name}={value}" for name, value in (ENVIRONMENT | dict(wall.environment)).items()]
     return [*words, "env", "-i", *pairs, *argv]
 

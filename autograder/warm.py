@@ -297,6 +297,8 @@ class Remote:
         self.ended: Failure | None = None
         self.number = 0
         self.notes: tuple[str, ...] = ()
+        if lent:
+            room.parent.lender.start()
         self.line, end = pair()
         self.begin()
         deadline = time.monotonic() + room.limits.load

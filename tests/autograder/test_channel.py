@@ -22,7 +22,6 @@ from autograder.checks import exercise
 from autograder.student import Answer, Call, Failure, Local
 from autograder.wire import pack_answer, pack_call, unpack_answer, unpack_call
 
-
 Ends = tuple[Channel, Channel]
 
 
