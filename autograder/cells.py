@@ -51,7 +51,7 @@ FENCE = re.compile(r"\s*```+ *\w*\n(.*?)\n```+\s*", re.DOTALL)
 GOES_ON = re.compile(r"[)\]}#]|(?:else|elif|except|finally)\b")  # such lines begin nothing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """A piece of source.
 
@@ -65,6 +65,10 @@ class Cell:
     ids: tuple[str, ...] = ()
     number: tuple[int, int] = (1, 1)
     code: bool = True
+
+    @cached_property
+    def has_walrus(self) -> bool:
+        return ":=" in self.source
 
 
 class Unreadable(ValueError):
@@ -87,7 +91,7 @@ class Statement:
     @cached_property
     def binds(self) -> set[str]:
         """The names that it defines."""
-        return stored(self.node, ":=" in self.cell.source)
+        return stored(self.node, self.cell.has_walrus)
 
     @cached_property
     def touches(self) -> set[str]:
@@ -199,6 +203,8 @@ def cells_of(file: str, content: bytes, notes: list[str]) -> list[Cell]:
         raise Unreadable(f"it holds more than {MOST_CELLS} cells")
     found = []
     raw = raw_cells(file, content, notes)
+    if len(raw) > MOST_CELLS:
+        notes.append(f"{file} holds more than {MOST_CELLS} cells; only these were read.")
     for number, each in enumerate(raw[:MOST_CELLS], start=1):
         source = source_of(each)
         if source is None or not is_python(each):
@@ -456,12 +462,13 @@ def parse(source: str) -> ast.Module | None:
 
 
 def why_not(source: str) -> str:
+    """Why Python cannot read a source."""
     try:
         ast.parse(without_magic(source))
     except SyntaxError as error:
-        return f"line {error.lineno}: {plain(error.msg)}"
+        return f"line {error.lineno}: {plain(error.msg)}" if error.lineno else plain(error.msg)
     except UNPARSABLE as error:
-        return plain(error)
+        return plain(error) or type(error).__name__
     return "it goes on elsewhere"
 
 

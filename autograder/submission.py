@@ -372,17 +372,18 @@ class Choice:
             for other in script.by_name.get(piece, [])
             if other.defines and other.cell is not cell
         ]
-        written = [other.cell.where for _, other in others if not other.is_stub and other.cell.code]
-        if written:
+        if written := [other.cell.where for _, other in others if not other.is_stub and other.cell.code]:
+            self.notes.append(f"`{piece}` is also written in {listed(written)}; what counts is {cell.where}.")
+        stubs = [other for script, other in others if other.is_stub and script is found.script]
+        if after := [other.cell.where for other in stubs if other.order > found.statement.order]:
             self.notes.append(
-                f"`{piece}` is also written in {', '.join(written)}; what counts is {cell.where}."
+                f"`{piece}` stands once more, unwritten, in {listed(after)}; that was passed over."
             )
-        copies = [other.cell.where for script, other in others if other.is_stub and script is found.script]
-        after = [other for script, other in others if other.is_stub and other.order > found.statement.order]
-        if copies and after:
-            self.notes.append(
-                f"`{piece}` stands once more as the unwritten stub in {', '.join(copies)}; it was passed over."
-            )
+
+
+def listed(places: list[str]) -> str:
+    more = f" and in {len(places) - 3} more places" if len(places) > 3 else ""
+    return ", ".join(places[:3]) + more
 
 
 def looks_published(node: ast.stmt) -> bool:
