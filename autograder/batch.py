@@ -10,6 +10,7 @@ student's side is a result.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
@@ -88,11 +89,7 @@ def grade(wish: Wish) -> Graded:
     """
     digests = checks_digests(wish.checks)
     sets = chosen_sets(wish.sets or wish.settings.sets, list(digests))
-    places = find_handins(wish.submitted)
-    if not places:
-        raise UserError(
-            f"{wish.submitted} holds no hand-ins: a folder, an archive or a notebook for each student."
-        )
+    places = find_places(wish.submitted, wish.students)
     graded = Graded()
     with locked(wish.out):
         sweep(wish.out)
@@ -103,11 +100,10 @@ def grade(wish: Wish) -> Graded:
             executor(jobs, wish.dask, patience) as (lanes, ahead),
             tqdm(total=len(places), desc="grading", unit="hand-in", disable=None) as bar,
         ):
-            seen: set[str] = set()
 
             def to_do() -> Iterator[Job]:
-                for handin in read_all(places, wish.students, seen):
-                    job = plan(handin, wish, sets, digests, secret)
+                for place in places.values():
+                    job = plan(read(place), wish, sets, digests, secret)
                     if job is not None:
                         yield job
                     else:
@@ -117,13 +113,24 @@ def grade(wish: Wish) -> Graded:
                 merged(job, result).write(result_file(wish.out, job.order.student))
                 graded.now.append(job.order.student)
                 bar.update()
-    if unknown := sorted(set(wish.students) - seen):
-        raise UserError(f"{wish.submitted} holds no hand-in of {', '.join(unknown)}.")
     graded.results = read_results(wish.out)
-    graded.strangers = (
-        [] if wish.students else [each.student for each in graded.results if each.student not in seen]
-    )
+    if not wish.students:
+        graded.strangers = [each.student for each in graded.results if each.student not in places]
     return graded
+
+
+def find_places(submitted: Path, students: Sequence[str]) -> dict[str, Path]:
+    """Where the hand-ins of students lie, () for all. Raises UserError for a student who has none."""
+    places = {identify(place)[1]: place for place in find_handins(submitted)}
+    if not places:
+        raise UserError(
+            f"{submitted} holds no hand-ins: a folder, an archive or a notebook for each student."
+        )
+    if unknown := sorted(set(students) - places.keys()):
+        near = difflib.get_close_matches(unknown[0], places, n=1)
+        way = f"did you mean “{near[0]}”?" if near else f"there are {len(places)} others."
+        raise UserError(f"{submitted} holds no hand-in of “{unknown[0]}”; {way}")
+    return {student: place for student, place in places.items() if not students or student in students}
 
 
 def chosen_sets(wanted: Sequence[str], known: list[str]) -> tuple[str, ...]:
@@ -177,18 +184,14 @@ def read_results(out: Path) -> list[StudentResult]:
     return [result for path in files if (result := read_result(path)) is not None]
 
 
-def read_all(places: Iterable[Path], students: Sequence[str], seen: set[str]) -> Iterator[Handin]:
-    """The hand-ins of the students that are wanted, () for all; their names are added to `seen`."""
-    for place in places:
+def read(place: Path) -> Handin:
+    """A hand-in; should reading fail by our fault, one that says so."""
+    try:
+        return read_handin(place)
+    except Exception as error:  # noqa: BLE001, a row whatever happens
         name, student, notes = identify(place)
-        if students and student not in students:
-            continue
-        seen.add(student)
-        try:
-            yield read_handin(place)
-        except Exception as error:  # noqa: BLE001, a row whatever happens
-            reason = f"this hand-in could not be read ({type(error).__name__}: {error})"
-            yield Handin(student, {}, tuple(notes), {}, reason, name)
+        reason = f"this hand-in could not be read ({type(error).__name__}: {error})"
+        return Handin(student, {}, tuple(notes), {}, reason, name)
 
 
 def plan(

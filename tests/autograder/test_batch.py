@@ -295,7 +295,7 @@ def test_without_a_wall_every_result_is_marked(graded: Callable[..., Graded]) ->
     ("more", "words"),
     [
         ({"sets": ("ps1", "ps9")}, "there is no problem set “ps9”; there are ps1, ps2"),
-        ({"students": ("ada", "zoe")}, "holds no hand-in of zoe"),
+        ({"students": ("ada", "gian")}, "holds no hand-in of “gian”; did you mean “gina”?"),
     ],
 )
 def test_names_of_nothing_are_told(graded: Callable[..., Graded], more: dict[str, Any], words: str) -> None:
