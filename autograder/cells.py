@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 MOST_CELLS = 10_000  # of a notebook
 LONGEST_CELL = 2**20  # letters
@@ -102,11 +102,15 @@ class Statement:
     def looks_up(self) -> set[str]:
         """The names that it takes from its module, now or when it is called."""
         try:
-            names = set(globals_of(self.code))
+            return set(globals_of(self.code))
         except UNPARSABLE:
             return set()
-        hints = [part for node in ast.walk(self.node) for part in hints_of(node)]
-        return names | {part.id for hint in hints for part in ast.walk(hint) if isinstance(part, ast.Name)}
+
+    @cached_property
+    def hints(self) -> set[str]:
+        """The names in its annotations, which nothing but a decorator ever looks at."""
+        found = [part for node in ast.walk(self.node) for part in hints_of(node)]
+        return {part.id for hint in found for part in ast.walk(hint) if isinstance(part, ast.Name)}
 
     @cached_property
     def is_stub(self) -> bool:
@@ -209,6 +213,8 @@ def cells_of(file: str, content: bytes, notes: list[str]) -> list[Cell]:
         source = source_of(each)
         if source is None or not is_python(each):
             continue
+        if not is_code(each) and (fenced := FENCE.fullmatch(source)):
+            source = f"\n{fenced[1]}"
         cell = Cell(
             f"{file}, cell {number}", source, file, tuple(ids_of(each)), (number, number), is_code(each)
         )
@@ -326,7 +332,7 @@ def decoded(content: bytes) -> str:
     for encoding in (named, "gb18030"):
         try:
             return content.decode(encoding)
-        except (UnicodeDecodeError, LookupError):
+        except (UnicodeError, LookupError):
             continue
     return content.decode("utf-8", "replace")
 
@@ -356,8 +362,7 @@ class Mender:
 
     def tree(self, cell: Cell) -> ast.Module | None:
         if not cell.code:
-            source = fenced[1] if (fenced := FENCE.fullmatch(cell.source)) else cell.source
-            return parse(source) if CODE.search(source) else None
+            return parse(cell.source) if CODE.search(cell.source) else None
         tree = parse(cell.source)
         if tree is None and len(cell.source) < LONGEST_REWRITE and SHELL.search(cell.source):
             self.rewrites += 1
@@ -529,6 +534,11 @@ def flattened(nodes: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from flattened(node.body)
         elif isinstance(node, ast.If):
             yield without_calls(node)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and is_mine(node.value):
+            node.value.func = ast.copy_location(
+                ast.Name("mine", ast.Load()), node
+            )  # also of autograder.mine(…)
+            yield node
         else:
             yield node
 
@@ -619,9 +629,9 @@ def hints_of(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def is_unwritten(node: ast.stmt) -> bool:
-    """Whether a function, or a method of a class, raises NotImplementedError before anything is given back, or is empty."""
+    """Whether a function, or a method of a class, raises NotImplementedError before anything is given back."""
     if isinstance(node, ast.ClassDef):
-        return any(map(is_unwritten, node.body))
+        return any(is_unwritten(each) and not is_empty(each) for each in node.body)
     if not isinstance(node, FUNCTION):
         return False
     for each in node.body:
@@ -630,17 +640,22 @@ def is_unwritten(node: ast.stmt) -> bool:
         if isinstance(each, ast.Raise) and each.exc is not None:
             named = each.exc.func if isinstance(each.exc, ast.Call) else each.exc
             return isinstance(named, ast.Name) and named.id == "NotImplementedError"
-    return all(
+    return is_empty(node)
+
+
+def is_empty(node: ast.stmt) -> bool:
+    """Whether a function or class holds nothing but a docstring, `pass` or `...`."""
+    return isinstance(node, FUNCTION | ast.ClassDef) and all(
         isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
         for each in node.body
     )
 
 
-def is_mine(value: ast.expr | None) -> bool:
+def is_mine(value: ast.expr | None) -> TypeGuard[ast.Call]:
     """Whether a value is `mine(…)`."""
-    if not isinstance(value, ast.Call):
-        return False
-    return getattr(value.func, "id", getattr(value.func, "attr", "")) == "mine"
+    return (
+        isinstance(value, ast.Call) and getattr(value.func, "id", getattr(value.func, "attr", "")) == "mine"
+    )
 
 
 def is_quiet(value: ast.AST) -> bool:

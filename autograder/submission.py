@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.bridges.published import BRIDGES, OURS, is_published
-from autograder.cells import FUNCTION, Cell, Script, Statement, Unreadable, plain, read_script
+from autograder.cells import FUNCTION, LOOP, Cell, Script, Statement, Unreadable, plain, read_script
 from autograder.checks import SETS, exercises
 from autograder.checks.exercise import Exercise, Status, Verdict
 from autograder.student import Failure, Local, aside, failure
@@ -190,8 +190,9 @@ class Sources:
             return
         self.notes += script.notes
         self.scripts.append(script)
-        for inner, code in script.inner.items():
-            self.read(inner, code)
+        if name.lower().endswith(".ipynb"):
+            for inner, code in script.inner.items():
+                self.read(inner, code)
 
     def execute(
         self, pieces: Iterable[str], given: Mapping[str, Any] | None = None, mine: Policy | None = None
@@ -210,7 +211,7 @@ class Sources:
                     script, [self.chosen[name].name for name in wanted if self.chosen[name].script is script]
                 )
         own = run.own
-        own.notes = list(dict.fromkeys(own.notes))
+        own.notes = list(dict.fromkeys(own.notes))[:MOST_NOTES]
         own.pieces = {name: own.pieces[name] for name in wanted if name in own.pieces}
         own.where = {name: own.where[name] for name in own.pieces}
         return own
@@ -243,7 +244,7 @@ def in_order(statements: Iterable[Statement]) -> list[Statement]:
 
 def is_loop(statement: Statement) -> bool:
     """Whether a statement may run for long, or is there for something else than to define."""
-    return isinstance(statement.node, ast.For | ast.While | ast.With | ast.Match | ast.Expr)
+    return isinstance(statement.node, LOOP | ast.Expr)
 
 
 def changes(script: Script, name: str, live: list[Statement]) -> list[Statement]:
@@ -500,7 +501,7 @@ class Run:
 
     def closure(self, script: Script, names: Iterable[str]) -> list[Statement]:
         """The statements of a file that some names stand on. What stands elsewhere is brought into the file's module."""
-        todo, seen, found = list(names), set(self.given), set()
+        todo, seen, found = list(names), {*self.given, "mine"}, set()
         while todo:
             name = todo.pop()
             if name in seen:
@@ -512,7 +513,7 @@ class Run:
             for each in statements:
                 if each not in found:
                     found.add(each)
-                    todo += each.looks_up
+                    todo += [*each.looks_up, *(each.hints & script.by_name.keys())]
         return in_order(found)
 
     def borrow(self, script: Script, name: str) -> None:
