@@ -159,12 +159,12 @@ def bubblewrap(argv: list[str], wall: Wall) -> list[str]:
             words += ["--cap-add", f"CAP_{capability}"]
     else:
         words += ["--unshare-user"] + ([] if wall.nests else ["--disable-userns"])
+    words += ["--dev", "/dev", "--perms", "1777", "--size", str(wall.disk), "--tmpfs", "/dev/shm"]
+    words += ["--proc", "/proc", "--perms", "1777", "--size", str(wall.disk), "--tmpfs", "/tmp"]
     for parent in folders_above([*links, *readable, *wall.writable, Path("/dev/shm/x")]):
         words += ["--perms", "0755", "--dir", str(parent)]
     for inside, target in links.items():
         words += ["--symlink", str(target), str(inside)]
-    words += ["--dev", "/dev", "--perms", "1777", "--size", str(wall.disk), "--tmpfs", "/dev/shm"]
-    words += ["--proc", "/proc", "--perms", "1777", "--size", str(wall.disk), "--tmpfs", "/tmp"]
     for inside, outside in readable.items():
         words += ["--ro-bind", str(outside), str(inside)]
     for inside, outside in wall.writable.items():

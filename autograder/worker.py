@@ -10,6 +10,7 @@ line of their own, so that what a worker writes reaches nobody else.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import inspect
@@ -20,7 +21,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
@@ -154,6 +155,8 @@ def room(line: Channel, limits: Limits, isolation: str) -> None:
     """Read a hand-in, then start a worker whenever the grader asks; whatever an earlier one left behind ends first."""
     from autograder.submission import Sources
 
+    os.setsid()  # a signal to one's own group must reach nobody outside
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a worker may send to the first process of its world
     if isolation == "namespaces":
         namespaces.first_of_its_world(limits.disk)
     if isolation == "uid":
@@ -210,23 +213,24 @@ def end_all(isolation: str, worker: int) -> None:
             os.waitpid(-1, 0)
 
 
-def work(end: int, sources: Any, pieces: list[str], lent: list[str], limits: Limits, isolation: str) -> None:
+def work(
+    end: int, sources: Any, pieces: list[str], lent: dict[str, list[str]], limits: Limits, isolation: str
+) -> None:
     """Run the definitions of some pieces and answer calls until the grader closes the line."""
     line = Channel(socket.socket(fileno=end))
+    os.setsid()
     if isolation == "namespaces":
         namespaces.unshare(namespaces.MOUNTS | namespaces.MESSAGES)
         namespaces.fresh_folders(limits.disk)
         namespaces.give_up_privileges()
         namespaces.hide_memory(False)
-    if isolation == "none":
-        os.setpgid(0, 0)
     os.closerange(3, line.end.fileno())
     os.closerange(line.end.fileno() + 1, 1024)
     seal = Seal()
     lender = Lender(line)
     given = lender.lend(lent)
     own = sources.execute(pieces, given=given, mine=Mine(given))
-    line.send({"loaded": sorted(own.pieces), "notes": list(own.notes)})
+    line.send({"loaded": sorted(own.pieces), "notes": list(own.notes), "replaced": seal.broken()})
     student = Local(own.pieces)
     failures = {name: Answer(failure=each) for name, each in own.failures.items()}
     serve(line, lambda call: failures.get(call.piece) or student(call), seal.broken)
@@ -257,7 +261,6 @@ class Seal:
     """
 
     def __init__(self) -> None:
-        import builtins
         import json
 
         import torch
@@ -319,19 +322,26 @@ class Lender:
             raise Malformed("the grader sent something else than what was asked for")
         return unpack_answer(message["told"], tensors)
 
-    def lend(self, names: Iterable[str]) -> dict[str, Any]:
-        """Stand-ins by name."""
+    def lend(self, pieces: Mapping[str, list[str]]) -> dict[str, Any]:
+        """Stand-ins by name. pieces: the methods of each that the library leaves to the student; none for functions."""
         import idc.pieces
 
-        return {name: self.stand_in(name, getattr(idc.pieces, name)) for name in names}
+        return {name: self.stand_in(name, getattr(idc.pieces, name), left) for name, left in pieces.items()}
 
-    def stand_in(self, name: str, stub: Any) -> Any:
-        """A function, or a class with the stub's parameters, whose results come from the grader."""
-        from autograder.proxy import Pieces, ask, in_order
+    def stand_in(self, name: str, stub: Any, methods: list[str]) -> Any:
+        """A function, or a class of which some methods are worked out by the grader."""
+        from autograder.proxy import Pieces, StudentStopped, ask, in_order
+
+        def asked(work_out: Callable[..., Any], *arguments: Any) -> Any:
+            try:
+                return work_out(*arguments)
+            except StudentStopped as stopped:
+                kind = getattr(builtins, stopped.failure.kind, RuntimeError)
+                raise kind(stopped.failure.message) from None
 
         pieces = Pieces(self, published=lambda _: stub)
-        if not isinstance(stub, type):
-            return getattr(pieces, name)
+        if not methods:
+            return lambda *arguments, **named: asked(lambda: getattr(pieces, name)(*arguments, **named))
         each = exercise_of(name)
         assert each is not None
 
@@ -347,13 +357,13 @@ class Lender:
             def use(self: Any, *arguments: Any, **named: Any) -> Any:
                 given = in_order(signature, (self, *arguments), named)[1:]
                 call = Call(name, given, self.made, method, training=self.training)
-                return ask(pieces.student, each, call, {key: self.get_parameter(key) for key in self.names})
+                weights = {key: self.get_parameter(key) for key in self.names}
+                return asked(ask, pieces.student, each, call, weights)
 
             return use
 
-        for key, value in vars(stub).items():
-            if inspect.isfunction(value) and not key.startswith("_"):
-                setattr(StandIn, key, used(key))
+        for method in methods:
+            setattr(StandIn, method, used(method))
         return StandIn
 
 

@@ -109,13 +109,19 @@ def test_it_is_given_what_is_named(inside: Callable[..., str], tmp_path: Path) -
         if parent.stat().st_uid == os.getuid() and parent != Path("/"):
             parent.chmod(parent.stat().st_mode | 0o011)
     wall = Wall(
-        readable={Path("/kit/a"): tmp_path / "read", Path("/kit/b"): tmp_path / "hide"},
+        readable={
+            Path("/kit/a"): tmp_path / "read",
+            Path("/tmp/d/e"): tmp_path / "read",
+            Path("/kit/b"): tmp_path / "hide",
+        },
         writable={Path("/work"): tmp_path / "write"},
         hidden=[Path("/kit/b")],
         folder=Path("/work"),
     )
-    said = inside("pwd; cat /kit/a/file; touch /kit/a/x; echo new > made; ls /kit/b; echo done", wall)
-    assert said.startswith("/work\nread")
+    said = inside(
+        "pwd; cat /kit/a/file /tmp/d/e/file; touch /kit/a/x; echo new > made; ls /kit/b; echo done", wall
+    )
+    assert said.startswith("/work\nreadread")
     assert "Read-only file system" in said
     assert (tmp_path / "write" / "made").read_text() == "new\n"
     assert not (tmp_path / "read" / "x").exists()
