@@ -17,6 +17,7 @@ import re
 import textwrap
 import tokenize
 import types
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -188,14 +189,14 @@ def read_script(file: str, content: bytes) -> Script:
         if written := WRITES.match(cell.source):
             inner = PurePosixPath(file).parent / written[1]
             script.inner[str(inner)] = cell.source[written.end() :].encode("utf-8", "replace")
-    for cell, nodes in Mender(found, script.notes).mended():
-        try:
-            script.statements += [
-                Statement(node, cell, place)
-                for place, node in enumerate(flattened(nodes), len(script.statements))
-            ]
-        except RecursionError:
-            script.notes.append(f"{cell.where} is nested too deep; it was passed over.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of "\\d" and the like
+        for cell, nodes in Mender(found, script.notes).mended():
+            try:
+                for node in flattened(nodes):
+                    script.statements.append(Statement(node, cell, len(script.statements)))
+            except RecursionError:
+                script.notes.append(f"{cell.where} is nested too deep; not all of it was read.")
     return script
 
 
@@ -355,6 +356,8 @@ class Mender:
         while place < len(self.cells):
             place += self.joined_here(place)
         for cell, tree in self.joined:
+            if cell.number[0] != cell.number[1]:
+                self.notes.append(f"{cell.where} belong together and were read as one.")
             if tree is not None:
                 yield cell, tree.body
             elif cell.code:
@@ -381,7 +384,6 @@ class Mender:
                 before = [each for each, _ in self.joined[len(self.joined) - back :]]
                 if found := self.together([*before, *self.cells[place : place + on + 1]]):
                     self.joined[len(self.joined) - back :] = [found]
-                    self.notes.append(f"{found[0].where} belong together and were read as one.")
                     return on + 1
         self.joined.append((cell, tree))
         return 1
@@ -413,11 +415,13 @@ class Mender:
             return None
         first, last = numbers[0], numbers[-1]
         where = f"{cells[0].file}, cells {first} {'and' if last - first == 1 else 'to'} {last}"
-        for between in ("\n", ""):
+        for in_a_line in (False, True):
             source = cells[0].source
             for cell in cells[1:]:
-                torn_in_indentation = source.rpartition("\n")[2].isspace()
-                source += ("" if torn_in_indentation else between) + cell.source
+                torn_in_line = source.rpartition("\n")[2].isspace() or (
+                    in_a_line and has_open_bracket(source)
+                )
+                source += ("" if torn_in_line else "\n") + cell.source
             tree = parse(source)
             if tree is not None and not has_bare_return(tree):
                 ids = tuple(id for cell in cells for id in cell.ids)
@@ -516,6 +520,11 @@ def has_bare_return(tree: ast.Module) -> bool:
         if isinstance(part, ast.If | ast.Try | ast.ExceptHandler | LOOP):
             parts.extend(ast.iter_child_nodes(part))
     return False
+
+
+def has_open_bracket(source: str) -> bool:
+    """Whether more brackets are opened than closed."""
+    return any(source.count(begin) > source.count(end) for begin, end in ("()", "[]", "{}"))
 
 
 def is_method(function: FUNCTION) -> bool:

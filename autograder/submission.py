@@ -23,7 +23,6 @@ import linecache
 import re
 import sys
 import types
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -165,11 +164,9 @@ class Sources:
         self.scripts: list[Script] = []
         self.exercises = {each.piece: each for each in exercises().values()}
         self.left = MOST_CODE
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of "\\d" and the like
-            for name, content in files.items():
-                if name.lower().endswith((".ipynb", ".py")):
-                    self.read(name, content)
+        for name, content in files.items():
+            if name.lower().endswith((".ipynb", ".py")):
+                self.read(name, content)
         self.chosen = Choice(self.scripts, self.exercises, self.notes).made()
         self.where = {piece: found.statement.cell.where for piece, found in self.chosen.items()}
         if len(self.notes) > MOST_NOTES:
