@@ -22,9 +22,8 @@ from autograder.bridges.nbgrader import publish
 from autograder.checks import SETS
 from autograder.results import Outcome
 from idc.errors import UserError
-from tests.autograder.bridges.test_nbgrader_bridge import graded, result, rows, solved
-from tests.autograder.course import ROOT, environment
-from tests.autograder.test_nbgrader import nbgrader
+from tests.autograder.bridges.test_nbgrader_bridge import graded, nbgrader, result, rows, solved
+from tests.autograder.course import ROOT, Notebook, environment, read
 
 PS1, PS2 = SETS["ps1"], SETS["ps2"]
 NOBODY = 65534
@@ -215,18 +214,19 @@ def test_stock_nbgrader_grades_in_it(tmp_path: Path) -> None:
     course = tmp_path / "course"
     (course / "solutions" / PS1).mkdir(parents=True)
     shutil.copy(ROOT / "nbgrader_config.py", course)
-    shutil.copy(ROOT / "solutions" / PS1 / f"{PS1}.ipynb", course / "solutions" / PS1)
-    nbgrader(course, "generate_assignment", PS1, "--create")
+    short = bare(read(ROOT / "solutions" / PS1 / f"{PS1}.ipynb"))
+    (course / "solutions" / PS1 / f"{PS1}.ipynb").write_text(json.dumps(short))
+    nbgrader(course, f"generate_assignment {PS1} --create")
     solver, sleeper = course / "submitted" / "solver" / PS1, course / "submitted" / "sleeper" / PS1
     solver.mkdir(parents=True)
-    (solver / f"{PS1}.ipynb").write_text(json.dumps(solved(PS1)))
+    (solver / f"{PS1}.ipynb").write_text(json.dumps(bare(solved(PS1))))
     shutil.copytree(course / "assignments" / PS1, sleeper)
     other = Path(shutil.copytree(course, tmp_path / "other"))
 
     install(prefix=str(tmp_path / "prefix"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(tmp_path / "prefix" / "share" / "jupyter"))
-        nbgrader(course, "autograde", PS1, f"--ExecutePreprocessor.kernel_name={KERNEL}")
+        nbgrader(course, f"autograde {PS1} --ExecutePreprocessor.kernel_name={KERNEL}")
     points = {"ps1.1": 6, "ps1.2": 4}
     publish(
         [
@@ -242,6 +242,14 @@ def test_stock_nbgrader_grades_in_it(tmp_path: Path) -> None:
     for (student, name), row in theirs.items():
         if name not in messages:
             assert ours[student, name] == row, name
+
+
+def bare(notebook: Notebook) -> Notebook:
+    """A notebook without the cells that draw and play."""
+    notebook["cells"] = [
+        cell for cell in notebook["cells"] if cell["metadata"].get("nbgrader") or cell["id"] == "ps1-setup"
+    ]
+    return notebook
 
 
 def test_only_files_of_a_course_are_copied(tmp_path: Path) -> None:
