@@ -204,6 +204,8 @@ class Room:
         self.dead: set[str] = set()  # sets in which a worker died: their exercises get one each
         self.flags: list[str] = []
         self.current: Remote | None = None
+        self.latest: str = ""  # the exercise that was asked about last
+        self.workers = 0  # that were started
         deadline = time.monotonic() + self.limits.load
         try:
             order = {"limits": dataclasses.asdict(self.limits), "isolation": parent.isolation}
@@ -236,15 +238,18 @@ class Room:
     def student(self, id: str, lent: Iterable[str] = ()) -> Remote:
         """Whoever answers for an exercise: a worker of its problem set, or one of its own after another has died.
 
-        lent: names of pieces that the course stands in for.
+        lent: names of pieces that the course stands in for. Asked for again, there is a new worker, for this exercise alone.
         """
         each, names = exercise(id), tuple(sorted(lent))
-        group = id if each.set in self.dead else each.set
+        again, self.latest = id == self.latest, id
+        group = id if again or each.set in self.dead else each.set
+        if again and self.current is not None:
+            self.current.end(Failure(CRASHED, "another worker has taken over"))
         now = self.current
         if now is not None and now.ended is None and (now.group, now.lent) == (group, names):
             now.begin()
             return now
-        if now is not None and now.ended is not None and now.group == each.set:
+        if now is not None and now.ended is not None and now.group == each.set and not again:
             self.dead.add(each.set)
             group = id
         pieces = [one.piece for one in exercises().values() if group in (one.id, one.set)]
@@ -298,15 +303,16 @@ class Remote:
         self.ended: Failure | None = None
         self.number = 0
         self.notes: tuple[str, ...] = ()
+        room.workers += 1
+        self.serial = room.workers
         if lent:
             room.parent.lender.start()
         self.line, end = pair()
         self.begin()
         deadline = time.monotonic() + room.limits.load
         with contextlib.suppress(Ended):
-            room.line.send(
-                {"pieces": pieces, "lent": {name: methods_of(name) for name in lent}}, files=[end.fileno()]
-            )
+            order = {"pieces": pieces, "lent": {name: methods_of(name) for name in lent}}
+            room.line.send(order | {"worker": self.serial}, files=[end.fileno()])
         end.close()
         try:
             message, _ = self.receive(deadline)
@@ -396,8 +402,8 @@ class Remote:
             ready = {descriptor for descriptor, _ in poll.poll(1000 * min(left, TICK))}
             if self.line.end.fileno() in ready:
                 return
-            if ready:
-                raise Stopped(self.crashed())
+            if ready and (failure := self.news(deadline)) is not None:
+                raise Stopped(failure)
             if (used := self.room.memory()) > self.room.limits.memory:
                 raise Stopped(
                     Failure(OUT_OF_MEMORY, f"it took {used / 2**30:.1f} GiB of memory, more than is allowed")
@@ -410,16 +416,26 @@ class Remote:
 
     def crashed(self) -> Failure:
         """How the worker ended, as its room tells."""
-        with contextlib.suppress(Ended, Malformed, TimeoutError):
-            message, _ = self.room.line.receive(time.monotonic() + 1)
-            code = message.get("ended")
-            if isinstance(code, int) and code < 0:
-                with contextlib.suppress(ValueError):
-                    return Failure(
-                        CRASHED, f"the process that ran your code died of {signal.Signals(-code).name}"
-                    )
-            return Failure(CRASHED, f"your code ended the process it ran in (exit code {code})")
-        return Failure(CRASHED, "the process that ran your code died")
+        until = time.monotonic() + 1
+        while (failure := self.news(until)) is None:
+            pass
+        return failure
+
+    def news(self, deadline: float) -> Failure | None:
+        """What the room tells of this worker's end; None where it speaks of an earlier one."""
+        try:
+            message, _ = self.room.line.receive(deadline)
+        except (Ended, Malformed, TimeoutError):
+            return Failure(CRASHED, "the process that ran your code died")
+        if message.get("worker") != self.serial:
+            return None
+        code = message.get("ended")
+        if isinstance(code, int) and code < 0:
+            with contextlib.suppress(ValueError):
+                return Failure(
+                    CRASHED, f"the process that ran your code died of {signal.Signals(-code).name}"
+                )
+        return Failure(CRASHED, f"your code ended the process it ran in (exit code {code})")
 
     def too_slow(self) -> Failure:
         limits = self.room.limits

@@ -20,6 +20,8 @@ from autograder.banks import CANARY, bank
 from autograder.checks import exercise
 from autograder.checks.exercise import Status
 from autograder.namespaces import Limits
+from autograder.plugin import Judge
+from autograder.results import Outcome
 from autograder.sandbox import find_way
 from autograder.student import Answer, Call
 from autograder.warm import NoRoom, Parent, Remote, choose, open_parent, worker_sources
@@ -156,6 +158,19 @@ def test_nothing_is_left_for_the_next_exercise(parent: Parent) -> None:
         assert fresh is not student
         assert fresh(ASK).outputs[""] == 0
     assert left(parent) == []
+
+
+def test_what_another_exercise_broke_is_tried_alone(parent: Parent) -> None:
+    """InfoNCE is right and replaces what the gradient, right as well, stands on."""
+    sources = code(f"torch.Tensor.softmax = lambda *a, **k: 0 / 0\n{RIGHT}")
+    each = exercise("ps1.2")
+    with parent.room(sources) as room:
+        assert exercise("ps1.1").judge(room.student("ps1.1")).status is Status.RIGHT
+        assert each.judge(room.student("ps1.2")).status is Status.WRONG
+        assert each.judge(room.student("ps1.2")).status is Status.RIGHT
+    with parent.room(sources) as room:
+        results = Judge().judge(room.student, ["ps1.1", "ps1.2"], "seed")
+    assert [result.outcome for result in results.values()] == [Outcome.RIGHT, Outcome.RIGHT]
 
 
 def test_it_knows_no_answers(parent: Parent) -> None:
@@ -353,6 +368,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from autograder import warm
 from autograder.namespaces import Limits
+from autograder.plugin import Judge
+from autograder.results import Outcome
 from autograder.student import Call
 import torch
 warm.os.__file__ = sys.argv[1]  # Python's own place is not what is tried here
