@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -21,9 +22,12 @@ import pytest
 
 from autograder import batch
 from autograder.batch import Graded, Job, Wish, carry_out, grade, locked, not_graded, read_results
-from autograder.bench import UNSAFE, Order
-from autograder.lanes import Died, Lanes
+from autograder.bench import UNSAFE, Order, work
+from autograder.commands import run
+from autograder.keys import environment
+from autograder.lanes import Died, Lanes, executor
 from autograder.plugin import HIDDEN
+from autograder.preview import regrade_aside
 from autograder.results import ExerciseResult, Outcome, StudentResult
 from autograder.settings import LimitSettings, Settings
 from idc.errors import UserError
@@ -116,77 +120,36 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [first, *first.children(recursive=True)]
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A batch that is interrupted by Ctrl-C, then killed with all its processes, then runs to its end."""
-    place = tmp_path_factory.mktemp("class")
-    submitted, out = hand_in(place / "submitted"), place / "grades"
-    told: dict[str, Any] = {"submitted": submitted, "out": out}
+def test_a_batch_goes_on_where_it_was_interrupted_or_killed(tmp_path: Path) -> None:
+    """Ctrl-C first; then a kill of all its processes, in the middle of writing; then it runs to its end."""
+    submitted, out = hand_in(tmp_path / "submitted"), tmp_path / "grades"
     with started(submitted, out) as process:
         wait_for(process, out, 1)
         everybody = family(process)
         os.killpg(process.pid, signal.SIGINT)
-        told["said after Ctrl-C"], _ = process.communicate(timeout=120)
-        told["code after Ctrl-C"] = process.returncode
-    told["after Ctrl-C"] = stamps(out)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said == "interrupted; the same command continues where it stopped\n"
+    first = stamps(out)
     with started(submitted, out) as process:
-        wait_for(process, out, len(told["after Ctrl-C"]) + 2)
+        wait_for(process, out, len(first) + 2)
         everybody += family(process)
         os.killpg(process.pid, signal.SIGKILL)
-    told["after the kill"] = stamps(out)
-    _, told["outlived"] = psutil.wait_procs(everybody, timeout=60)
-    told["processes"] = len(everybody)
-    (out / "results" / ".ada.json.x.json").write_text(
-        '{"student": "ada", "exer'
-    )  # as if killed while writing
+    second = stamps(out)
+    assert len(everybody) >= 6  # twice the batch, a grader and a warm parent at least
+    assert psutil.wait_procs(everybody, timeout=60)[1] == []
+    (out / "results" / ".ada.json.x.json").write_text('{"student": "ada", "exer')
     done = subprocess.run(
-        command(submitted, out, "--jobs", "2"), cwd=ROOT, capture_output=True, text=True, timeout=600
+        command(submitted, out), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told["said"], told["warned"] = done.stdout, done.stderr
-    told["in the end"] = stamps(out)
-    return told
-
-
-def test_no_row_is_lost_and_none_is_graded_twice(story: dict[str, Any]) -> None:
-    first, second, last = story["after Ctrl-C"], story["after the kill"], story["in the end"]
+    last = stamps(out)
     assert 1 <= len(first) < len(second) < len(last) == len(POINTS)
-    assert first.items() <= second.items() <= last.items()
-    assert (
-        f"{len(POINTS)} students: {len(last) - len(second)} graded now, {len(second)} kept" in story["said"]
-    )
-
-
-def test_ctrl_c_says_what_to_do_and_nothing_lives_on(story: dict[str, Any]) -> None:
-    assert story["code after Ctrl-C"] == 130
-    assert story["said after Ctrl-C"] == "interrupted; the same command continues where it stopped\n"
-    assert story["processes"] >= 6  # twice the batch, a grader and a warm parent at least
-    assert story["outlived"] == []
-
-
-def test_every_hand_in_has_a_row_and_a_page(story: dict[str, Any]) -> None:
-    out = story["out"]
-    results = {each.student: each for each in read_results(out)}
-    assert {student: each.score("ps1") for student, each in results.items()} == POINTS
-    assert all(list(each.exercises) == ["ps1.1", "ps1.2"] for each in results.values())
-    assert results["dora"].exercises["ps1.1"].outcome is Outcome.STOPPED
-    assert "hugo.zip" in results["hugo"].error
-    assert results["ada"].isolation in ("namespaces", "uid")
-    assert {path.stem for path in (out / "feedback").iterdir()} == POINTS.keys()
-    assert {path.name for path in out.iterdir()} - {".lock"} == {
-        "results", "feedback", "secret", "class.html", "grades.csv", "canvas.csv"
-    }  # fmt: skip
+    assert first.items() <= second.items() <= last.items()  # no row lost, none graded twice
+    assert f"{len(POINTS)} students: {len(last) - len(second)} graded now, {len(second)} kept" in done.stdout
+    assert done.stderr == ""  # no bar where nobody sees it
+    assert {each.student: each.score("ps1") for each in read_results(out)} == POINTS
     assert not list((out / "results").glob(".*"))
-
-
-def test_the_end_tells_what_needs_a_look_and_where_the_pages_are(story: dict[str, Any]) -> None:
-    lines = story["said"].splitlines()
-    assert 5 <= len(lines) <= 10
-    assert "points: median 3 of 10, from 0 to 10" in lines
-    assert "look: could not be read: hugo" in lines
-    assert "look: had code that was stopped: dora" in lines
-    assert str(story["out"] / "class.html") in story["said"]
-    assert story["warned"] == ""  # no bar where nobody sees it
 
 
 @pytest.fixture(scope="module")
@@ -196,24 +159,82 @@ def lane() -> Iterator[Lanes]:
         yield found
 
 
-@pytest.fixture
-def graded(
-    story: dict[str, Any], lane: Lanes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Graded]:
-    """Grades a copy of the class that is graded already, in this folder's `submitted` and `grades`."""
-    shutil.copytree(story["submitted"], tmp_path / "submitted")
-    shutil.copytree(story["out"], tmp_path / "grades")
+@pytest.fixture(scope="module")
+def in_lane(lane: Lanes) -> Iterator[None]:
+    """Whatever is graded here is graded in that process."""
 
     @contextlib.contextmanager
-    def here(*_: object) -> Iterator[tuple[Executor, int]]:
-        yield lane, 2
+    def here(jobs: int, dask: str | None, patience: float) -> Iterator[tuple[Executor, int]]:
+        if dask is None:
+            yield lane, 2
+        else:
+            with executor(jobs, dask, patience) as found:
+                yield found
 
-    monkeypatch.setattr(batch, "executor", here)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "executor", here)
+        yield
 
-    def run(**more: Any) -> Graded:
+
+def said(*words: object) -> str:
+    """What a command prints; it ends with 0."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        run([str(word) for word in words])
+    return told.getvalue()
+
+
+@pytest.fixture(scope="module")
+def course(in_lane: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a class in `submitted` and `grades`, and what the command said."""
+    place = tmp_path_factory.mktemp("course")
+    submitted = hand_in(place / "submitted")
+    return place, said("grade", submitted, "--out", place / "grades", "--sets", "ps1")
+
+
+@pytest.fixture
+def graded(course: tuple[Path, str], tmp_path: Path) -> Callable[..., Graded]:
+    """Grades a copy of the class that is graded already, in this folder's `submitted` and `grades`."""
+    shutil.copytree(course[0], tmp_path, dirs_exist_ok=True)
+
+    def again(**more: Any) -> Graded:
         return grade(Wish(tmp_path / "submitted", tmp_path / "grades", **({"sets": ("ps1",)} | more)))
 
-    return run
+    return again
+
+
+def test_every_hand_in_has_a_row_and_a_page(course: tuple[Path, str]) -> None:
+    out = course[0] / "grades"
+    results = {each.student: each for each in read_results(out)}
+    assert {student: each.score("ps1") for student, each in results.items()} == POINTS
+    assert all(list(each.exercises) == ["ps1.1", "ps1.2"] for each in results.values())
+    assert results["dora"].exercises["ps1.1"].outcome is Outcome.STOPPED
+    assert "hugo.zip" in results["hugo"].error
+    assert results["ada"].isolation in ("namespaces", "uid")
+    assert {path.stem for path in (out / "feedback").iterdir()} == POINTS.keys()
+    pages = {"results", "feedback", "secret", "class.html", "grades.csv", "canvas.csv"}
+    assert {path.name for path in out.iterdir()} - {".lock"} == pages
+
+
+def test_the_end_tells_what_needs_a_look_and_where_the_pages_are(course: tuple[Path, str]) -> None:
+    place, told = course
+    lines = told.splitlines()
+    assert 5 <= len(lines) <= 10
+    assert "8 students: 8 graded now, 0 kept" in lines
+    assert "points: median 3 of 10, from 0 to 10" in lines
+    assert "look: could not be read: hugo" in lines
+    assert "look: had code that was stopped: dora" in lines
+    assert f"class report: {place / 'grades' / 'class.html'}" in lines
+
+
+def test_reports_are_written_again_from_the_results(graded: Callable[..., Graded], tmp_path: Path) -> None:
+    out = tmp_path / "grades"
+    page, before = out / "class.html", stamps(out)
+    text = page.read_text(encoding="utf-8")
+    page.unlink()
+    assert said("report", "--out", out).startswith("8 students\nclass report: ")
+    assert page.read_text(encoding="utf-8") == text
+    assert stamps(out) == before
 
 
 def test_nothing_is_done_where_nothing_changed(graded: Callable[..., Graded], tmp_path: Path) -> None:
@@ -247,25 +268,38 @@ def test_a_damaged_result_is_graded_again(graded: Callable[..., Graded], tmp_pat
     assert StudentResult.read(path).score("ps1") == 10
 
 
-def test_other_checks_concern_their_problem_set_only(graded: Callable[..., Graded], tmp_path: Path) -> None:
-    checks = tmp_path / "hidden"
+def test_other_checks_are_tried_aside_and_concern_their_problem_set_only(
+    graded: Callable[..., Graded], tmp_path: Path
+) -> None:
+    checks, out = tmp_path / "hidden", tmp_path / "grades"
     shutil.copytree(HIDDEN, checks, ignore=shutil.ignore_patterns("__pycache__"))
     graded(sets=("ps1", "ps2"), students=("ada", "ben"))
-    before = {each.student: each for each in read_results(tmp_path / "grades")}
+    before, files = {each.student: each for each in read_results(out)}, stamps(out)
     (checks / "test_ps1_more.py").write_text(
         "import pytest\n\n"
         "@pytest.mark.exercise('ps1.1')\n"
         "def test_never(student):\n"
         "    assert student.info_nce is None, 'too strict'\n"
     )
-    found = graded(sets=("ps1", "ps2"), students=("ada", "ben"), checks=checks)
-    after = {each.student: each for each in found.results}
-    assert found.now == ["ada", "ben"]
+    wish = Wish(tmp_path / "submitted", out, sets=("ps1", "ps2"), students=("ada", "ben"), checks=checks)
+    after = {each.student: each for each in regrade_aside(wish, tmp_path / "aside")}
     assert after["ada"].score("ps1") == 4
     assert after["ada"].exercises["ps1.1"].check == "test_never"
     for id in ("ps2.1", "ps2.2"):
         assert after["ada"].exercises[id] == before["ada"].exercises[id]  # times included: not asked again
     assert after["cleo"] == before["cleo"]
+    assert stamps(out) == files
+
+
+def test_other_points_are_shown_and_not_published(graded: Callable[..., Graded], tmp_path: Path) -> None:
+    out, page = tmp_path / "grades", tmp_path / "preview.html"
+    before = stamps(out)
+    words = ("--against", out, "--sets", "ps1", "--set", "ps1.1=3", "--page", page)
+    told = said("preview", tmp_path / "submitted", *words)
+    assert "Of 8 students, 0 would gain and 4 would lose points; 4 would keep their score." in told
+    assert f"page: {page}" in told
+    assert "cleo" in page.read_text(encoding="utf-8")
+    assert stamps(out) == before
 
 
 def test_sets_that_are_not_asked_for_stay(graded: Callable[..., Graded], tmp_path: Path) -> None:
@@ -289,6 +323,34 @@ def test_without_a_wall_every_result_is_marked(graded: Callable[..., Graded]) ->
     assert marked.keys() == {"ada", "hugo"}
     assert marked["ada"].isolation == "none"
     assert marked["ada"].score() == 10
+
+
+def test_a_dask_cluster_gives_the_same_points(course: tuple[Path, str], tmp_path: Path) -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
+    ) as cluster:
+        wish = Wish(course[0] / "submitted", tmp_path, sets=("ps1",), dask=cluster.scheduler_address)
+        found = grade(wish)
+    assert len(found.now) == len(POINTS)
+    assert {each.student: each.score() for each in found.results} == POINTS
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            {"environment": "Python 2"},
+            "the batch was started with Python 2. Install the same versions everywhere",
+        ),
+        ({"digests": {"ps1": "another"}}, "the checks of ps1 are not those that the batch was started with"),
+    ],
+)
+def test_a_worker_that_is_another_grader_is_refused(more: dict[str, Any], words: str) -> None:
+    order = Order(student="ada", sets=("ps1",), environment=environment())
+    with pytest.raises(UserError, match=words):
+        work(order.model_copy(update=more).model_dump_json(), {})
 
 
 @pytest.mark.parametrize(
