@@ -189,10 +189,11 @@ def ask(student: Student, each: Exercise, call: Call, weights: Mapping[str, Tens
     names = tuple(sources)
     found = Crossing.apply(question, names, *sources.values())
     answer = question.answer
+    if not each.has_form(answer):
+        words = f"{each.piece} gave back {answer.kind}; expected was {each.wanted()}"
+        raise StudentStopped(Failure("TypeError", words))
     tensors = each.arranged(replace(answer, outputs=dict(zip(answer.outputs, found, strict=True))))
     if each.outputs == ("",):
-        if "" not in tensors:
-            raise StudentStopped(Failure("TypeError", f"{each.piece} gave back {answer.kind}, not a tensor"))
         return tensors[""]
     parts = {name: tensors.get(name) for name in each.outputs}
     if each.outputs[0].isdigit():
