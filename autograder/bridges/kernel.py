@@ -35,6 +35,7 @@ PACKAGES = ("idc", "autograder")
 # Inside: the packages, the line to Jupyter, and what was in the working folder.
 KIT, LINE, GIVEN = Path("/kit"), Path("/line"), Path("/given")
 HOME = "/tmp/course"
+LONG = 70  # letters; the paths of sockets end at about a hundred
 HISTORY = "--HistoryManager.hist_file=:memory:"  # the folder for it may be full
 PASSED_ON = ("NBGRADER_EXECUTION", "IDC_SMALL")
 # In memory of limited size, so that nothing the kernel writes reaches the disk.
@@ -125,7 +126,8 @@ class SandboxedProvisioner(LocalProvisioner):
 
 def make_folder() -> Path:
     """A folder that only this user can enter. In it `line`, in which the kernel may write, whoever it runs as."""
-    folder = Path(tempfile.mkdtemp(prefix="kernel-", dir="/tmp"))  # a short name: sockets have no long ones
+    base = tempfile.gettempdir()
+    folder = Path(tempfile.mkdtemp(prefix="kernel-", dir=base if len(base) < LONG else "/tmp"))
     (folder / "line").mkdir(mode=0o700)
     if os.geteuid() == 0:
         os.chown(folder / "line", NOBODY, NOBODY)

@@ -59,10 +59,13 @@ def place() -> Iterator[Path]:
     (root / "autograded" / "bob" / PS1).mkdir(parents=True)
     (root / "gradebook.db").write_text("secret")
     (root / "autograded" / "ada" / PS1 / "link.db").symlink_to(root / "gradebook.db")
-    (root / "home").mkdir()
+    open_to_all = [root / name for name in ("home", "killed", *USERS)]
+    for path in open_to_all:
+        path.mkdir()
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-    (root / "home").chmod(0o777)
+    for path in open_to_all:
+        path.chmod(0o777)
     yield root
     shutil.rmtree(root)
 
@@ -88,6 +91,7 @@ def command(place: Path, user: str, cells: Sequence[str]) -> tuple[list[str], di
     more = {
         "JUPYTER_PATH": str(place / "prefix" / "share" / "jupyter"),
         "HOME": str(place / "home"),
+        "TMPDIR": str(place / user),
         "SECRET": "canary",
     }
     return [*words, str(place / "autograded" / "ada" / PS1), *cells], environment(**more)
@@ -177,7 +181,7 @@ def test_what_a_kernel_sees_and_may_do(place: Path, user: str) -> None:
     assert "No space left" in found["disk"]
     assert "KeyboardInterrupt" in found["stops"] and found["goes on"] == "still here"
     assert found["daemon"] == "0" and not alive(token)
-    assert not [path for path in Path("/tmp").glob("kernel-*") if path.stat().st_uid == NOBODY]
+    assert not list((place / user).glob("k*")), "neither the kernel's folder nor the kit is left"
 
 
 def alive(token: str) -> list[int]:
@@ -194,7 +198,7 @@ def alive(token: str) -> list[int]:
 
 def test_a_kernel_dies_with_whoever_started_it(place: Path) -> None:
     token = f"7654{os.getpid() % 1000:03}"
-    words, variables = command(place, USERS[0], [DAEMON.format(token), "while True: pass"])
+    words, variables = command(place, "killed", [DAEMON.format(token), "while True: pass"])
     started = subprocess.Popen(
         words, env=variables, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
