@@ -227,6 +227,32 @@ def test_the_end_tells_what_needs_a_look_and_where_the_pages_are(course: tuple[P
     assert f"class report: {place / 'grades' / 'class.html'}" in lines
 
 
+def fails(order: str, files: dict[str, bytes]) -> str:
+    raise ZeroDivisionError("no grader today")
+
+
+def test_what_could_not_be_graded_is_told_and_tried_by_the_next_batch(
+    graded: Callable[..., Graded],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "submitted/ben/ps1_infonce/ps1_infonce.py").write_text(RIGHT)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "work", fails)
+        with pytest.raises(SystemExit) as ended:
+            run(["grade", str(tmp_path / "submitted"), "--out", str(tmp_path / "grades"), "--sets", "ps1"])
+    assert ended.value.code == 1
+    told = capsys.readouterr().out
+    assert "8 students: 1 graded now, 7 kept" in told
+    assert "look: not graded, which is our fault; the same command tries again: ben" in told
+    ben = StudentResult.read(tmp_path / "grades/results/ben.json")
+    assert ben.flags == ("not graded: ZeroDivisionError: no grader today",)
+    found = graded()
+    assert found.now == ["ben"]
+    assert {each.student: each.score() for each in found.results} == POINTS | {"ben": 10}
+
+
 def test_reports_are_written_again_from_the_results(graded: Callable[..., Graded], tmp_path: Path) -> None:
     out = tmp_path / "grades"
     page, before = out / "class.html", stamps(out)
