@@ -65,9 +65,7 @@ class Channel:
     ) -> None:
         """Send a message; `files` are descriptors that go along. Raises Ended, and TimeoutError after `deadline`."""
         header = json.dumps(message).encode("utf-8")
-        body = (
-            safetensors.torch.save({name: plain(each) for name, each in tensors.items()}) if tensors else b""
-        )
+        body = safetensors.torch.save({name: own(each) for name, each in tensors.items()}) if tensors else b""
         frame = memoryview(PREFIX.pack(MAGIC, len(header), len(body)) + header + body)
         try:
             if files:  # they travel with the first byte
@@ -75,8 +73,10 @@ class Channel:
                 self.wait(select.POLLOUT, deadline)
                 frame = frame[self.end.sendmsg([frame[:1]], rights) :]
             while frame:
-                self.wait(select.POLLOUT, deadline)
-                frame = frame[self.end.send(frame[:CHUNK]) :]
+                try:
+                    frame = frame[self.end.send(frame[:CHUNK]) :]
+                except BlockingIOError:
+                    self.wait(select.POLLOUT, deadline)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Ended("the other side is gone") from error
 
@@ -108,9 +108,11 @@ class Channel:
         """Exactly that many bytes."""
         parts = bytearray()
         while len(parts) < count:
-            self.wait(select.POLLIN, deadline)
             try:
                 part = self.end.recv(min(CHUNK, count - len(parts)))
+            except BlockingIOError:
+                self.wait(select.POLLIN, deadline)
+                continue
             except ConnectionResetError:
                 part = b""
             if not part:
@@ -142,7 +144,7 @@ def pair() -> tuple[Channel, socket.socket]:
     return Channel(here), there
 
 
-def plain(tensor: Tensor) -> Tensor:
+def own(tensor: Tensor) -> Tensor:
     """A tensor as it can be sent: in order, in memory of its own, and nothing but a tensor."""
     return tensor.detach().as_subclass(Tensor).contiguous().clone()
 

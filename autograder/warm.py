@@ -308,6 +308,9 @@ class Remote:
         if lent:
             room.parent.lender.start()
         self.line, end = pair()
+        self.poll = select.poll()
+        for each in (self.line.end, room.line.end):
+            self.poll.register(each, select.POLLIN)
         self.begin()
         deadline = time.monotonic() + room.limits.load
         with contextlib.suppress(Ended):
@@ -392,14 +395,11 @@ class Remote:
 
     def wait(self, deadline: float) -> None:
         """Until something comes. Raises Stopped when the worker dies, time is over or memory runs out."""
-        poll = select.poll()
-        for each in (self.line.end, self.room.line.end):
-            poll.register(each, select.POLLIN)
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Stopped(self.too_slow())
-            ready = {descriptor for descriptor, _ in poll.poll(1000 * min(left, TICK))}
+            ready = {descriptor for descriptor, _ in self.poll.poll(1000 * min(left, TICK))}
             if self.line.end.fileno() in ready:
                 return
             if ready and (failure := self.news(deadline)) is not None:
