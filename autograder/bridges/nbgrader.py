@@ -22,6 +22,7 @@ from nbgrader.api import Gradebook, InvalidEntry, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from tqdm import tqdm
 from traitlets.config import PyFileConfigLoader
 
 from autograder.bridges.graded import (
@@ -65,7 +66,7 @@ def publish(
     directory = course_directory(course)
     places = places_of(directory)
     with opened(directory) as book:
-        for result in results:
+        for result in tqdm(results, desc="gradebook", unit="student", disable=None):
             student = result.student
             if Path(student).name != student or student in ("", ".", ".."):
                 raise UserError(
