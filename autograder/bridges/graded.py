@@ -74,7 +74,7 @@ def graded_notebook(
         written = []
         notes.append(f"The notebook that was handed in cannot be read: {error}.")
     if handed_in is None:
-        notes.append("No notebook that can be read was handed in.")
+        notes.append("There is no notebook of this problem set to be shown.")
     if len(written) > MOST_CELLS:
         notes.append(f"The notebook has {len(written)} cells; the first {MOST_CELLS} are shown.")
         written = written[:MOST_CELLS]
