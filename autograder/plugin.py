@@ -100,6 +100,7 @@ class Asked:
     student: Watched | None = None
     verdict: Verdict | None = None
     broken: str = ""
+    earlier: Asked | None = None  # a first try
     tests: list[TestResult] = field(default_factory=list)
     earned: float = 0.0
 
@@ -226,13 +227,18 @@ def message(each: Exercise, asked: Asked) -> str:
 
 def flags(asked: Asked) -> tuple[str, ...]:
     """What an instructor should look at."""
+    found: list[str] = []
+    if asked.earlier is not None and asked.earlier.outcome is Outcome.TAMPERED:
+        found += flags(asked.earlier)
     if asked.outcome is Outcome.NOT_GRADED:
-        return (f"the grader failed: {asked.broken or 'no test was run'}",)
+        found.append(f"the grader failed: {asked.broken or 'no test was run'}")
     if asked.outcome is Outcome.TAMPERED and asked.fate:
-        return (f"something else than an answer came: {asked.fate.message}",)
+        found.append(f"something else than an answer came: {asked.fate.message}")
     if asked.outcome is Outcome.WRONG and asked.verdict and asked.verdict.status is Status.RIGHT:
-        return ("right on the recorded questions, not on others: learned by heart, or some inputs forgotten",)
-    return ()
+        found.append(
+            "right on the recorded questions, not on others: learned by heart, or some inputs forgotten"
+        )
+    return tuple(dict.fromkeys(found))
 
 
 def text(report: pytest.TestReport) -> str:
@@ -364,7 +370,7 @@ class Judge:
             config = _prepareconfig(arguments)
             config.option.tbstyle = "line"
             config._do_configure()
-            session = pytest.Session.from_config(config)
+            self.session = session = pytest.Session.from_config(config)
             config.hook.pytest_sessionstart(session=session)
             config.hook.pytest_collection(session=session)
         except pytest.UsageError as error:
@@ -395,8 +401,12 @@ class Judge:
                 if id in wanted:
                     self.checks.ask(id)
                     if sitting.deserves_another(id):
-                        sitting.asked.pop(id)
+                        first = sitting.asked.pop(id)
                         self.checks.ask(id)
+                        sitting.of(id).earlier = first
+        except BaseException:  # in the middle of a test, whose fixtures still hold this student
+            self.session._setupstate.teardown_exact(None)
+            raise
         finally:
             self.checks.sitting = None
         return {id: sitting.result(id, self.checks.points) for id in exercises() if id in wanted}
