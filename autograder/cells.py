@@ -392,13 +392,18 @@ class Mender:
         """Whether a cell is no Python on its own, or goes on with the definition that the cell before it ends with."""
         if tree is None or has_bare_return(tree):
             return True
-        before = self.joined[-1][1] if self.joined else None
-        if not cell.source.lstrip("\r\n").startswith((" ", "\t")) or before is None or not before.body:
+        above, before = self.joined[-1] if self.joined else (cell, None)
+        indent = len(cell.source.lstrip("\r\n")) - len(cell.source.lstrip())
+        torn_in_indentation = above.source.rpartition("\n")[2].isspace()
+        if before is None or not before.body or not (indent or torn_in_indentation):
             return False
         last = before.body[-1]
         if isinstance(last, ast.ClassDef):
-            return any(isinstance(each, FUNCTION) and is_method(each) for each in tree.body)
-        return isinstance(last, FUNCTION) and not isinstance(last.body[-1], ast.Return | ast.Raise)
+            if any(isinstance(each, FUNCTION) and is_method(each) for each in tree.body):
+                return True
+            last = last.body[-1]
+        ended = isinstance(last, FUNCTION) and isinstance(last.body[-1], ast.Return | ast.Raise)
+        return isinstance(last, FUNCTION) and not ended and indent > last.col_offset
 
     def together(self, cells: list[Cell]) -> tuple[Cell, ast.Module] | None:
         """Cells as one, if that is Python."""
@@ -421,7 +426,7 @@ class Mender:
                 torn_in_line = source.rpartition("\n")[2].isspace() or (
                     in_a_line and has_open_bracket(source)
                 )
-                source += ("" if torn_in_line else "\n") + cell.source
+                source += ("" if torn_in_line or source.endswith("\n") else "\n") + cell.source
             tree = parse(source)
             if tree is not None and not has_bare_return(tree):
                 ids = tuple(id for cell in cells for id in cell.ids)

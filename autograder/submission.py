@@ -321,15 +321,13 @@ class Choice:
         return list(itertools.islice(found, MOST_COMPARED))
 
     def by_cell(self, piece: str) -> None:
-        """What stands in the cell of the exercise under another name."""
-        id = self.exercises[piece].id.replace(".", "-")
-        own = [each for each in self.free() if {id, f"{id}-solution"} & {*each.statement.cell.ids}]
-        scores = [(likeness(piece, each), each.statement.order, each) for each in own]
-        found = [
-            each for score, _, each in sorted(scores, key=lambda each: each[:2]) if score > 0 or len(own) == 1
-        ]
-        if found and fits(piece, found[-1]):
-            self.chosen[piece] = found[-1]
+        """What stands in the cell of the exercise under another name: what resembles the piece, or all there is."""
+        there = [each for each in self.free() if ids_of(self.exercises[piece]) & {*each.statement.cell.ids}]
+        stub = self.chosen.get(piece)
+        alone = len(there) == 1 and (stub is None or stub.statement.cell is not there[0].statement.cell)
+        alike = [each for each in there if likeness(piece, each) or (alone and fits(piece, each))]
+        if alike:
+            self.chosen[piece] = max(alike, key=lambda each: (likeness(piece, each), each.statement.order))
 
     def by_likeness(self, missing: list[str]) -> None:
         """What has nearly the name and the arguments of a piece, or its docstring."""
@@ -350,7 +348,7 @@ class Choice:
         if found.statement.is_stub:
             return
         each = self.exercises[piece]
-        own = {each.id.replace(".", "-"), each.id.replace(".", "-") + "-solution"}
+        own = ids_of(each)
         if not cell.code:
             self.notes.append(
                 f"`{piece}` stands in {cell.where}, which is no code cell; it counts all the same."
@@ -377,6 +375,12 @@ class Choice:
             self.notes.append(
                 f"`{piece}` stands once more, unwritten, in {listed(after)}; that was passed over."
             )
+
+
+def ids_of(each: Exercise) -> set[str]:
+    """What the cell of an exercise may be called."""
+    id = each.id.replace(".", "-")
+    return {id, f"{id}-solution"}
 
 
 def listed(places: list[str]) -> str:

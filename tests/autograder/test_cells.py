@@ -94,6 +94,8 @@ def test_lines_keep_their_numbers() -> None:
         ("@decorated\n", "def f(x):\n    return x\n"),
         ("def f(x):\n    if x:\n", "        return 1\n    return 2\n"),
         ("class f:\n    def a(self):\n        return 1\n", "    def b(self):\n        return 2\n"),
+        ("class f:\n    def a(self):\n        self.x = 1\n", "        self.y = 2\n"),
+        ("class f:\n    def a(self):\n        return 1\n\n    ", "def b(self):\n        return 2\n"),
         ("%time\ndef f(x):\n", "    return x\n"),
     ],
 )
@@ -110,6 +112,9 @@ def test_a_torn_definition_is_put_together(cells: tuple[str, ...]) -> None:
         ("def f(x):\n    return x\n", "    y = 1\n"),
         ("def f(x):\n    return x\n", "    def y(self):\n        return 1\n"),
         ("f = 1\n", "    y = 1\n"),
+        ("def f(x):\n    return x\n    ", "y = 1\n"),
+        ("def f(x):\n    x.clear()\n    ", "y = 1\n"),
+        ("class f:\n    pass\n    ", "def y(x):\n    return 1\n"),
         ("class f:\n    pass\n", "    y = 1\n"),
         ("def f(x):\n    raise NotImplementedError\n", "    y = 1\n"),
     ],
