@@ -423,12 +423,12 @@ class Mender:
         for in_a_line in (False, True):
             source = cells[0].source
             for cell in cells[1:]:
-                torn_in_line = source.rpartition("\n")[2].isspace() or (
-                    in_a_line and has_open_bracket(source)
-                )
+                torn_in_line = in_a_line or source.rpartition("\n")[2].isspace()
                 source += ("" if torn_in_line or source.endswith("\n") else "\n") + cell.source
             tree = parse(source)
-            if tree is not None and not has_bare_return(tree):
+            if tree is None or has_bare_return(tree):
+                continue
+            if not in_a_line or any(isinstance(each, FUNCTION | ast.ClassDef) for each in tree.body):
                 ids = tuple(id for cell in cells for id in cell.ids)
                 return Cell(where, source, cells[0].file, ids, (first, last)), tree
         return None
@@ -525,11 +525,6 @@ def has_bare_return(tree: ast.Module) -> bool:
         if isinstance(part, ast.If | ast.Try | ast.ExceptHandler | LOOP):
             parts.extend(ast.iter_child_nodes(part))
     return False
-
-
-def has_open_bracket(source: str) -> bool:
-    """Whether more brackets are opened than closed."""
-    return any(source.count(begin) > source.count(end) for begin, end in ("()", "[]", "{}"))
 
 
 def is_method(function: FUNCTION) -> bool:

@@ -91,6 +91,7 @@ def test_lines_keep_their_numbers() -> None:
         ("def f(x):\n    y = x\n", "    y = y + 1\n", "    return y\n"),
         ("def f(x):\n    return (x\n", "            + 1)\n"),
         ("def f(x):\n    return g(x.s", "um())\n"),
+        ("de", "f f(x):\n    return x\n"),
         ("@decorated\n", "def f(x):\n    return x\n"),
         ("def f(x):\n    if x:\n", "        return 1\n    return 2\n"),
         ("class f:\n    def a(self):\n        return 1\n", "    def b(self):\n        return 2\n"),
@@ -146,7 +147,7 @@ def test_what_a_damaged_cell_still_holds() -> None:
 
 
 def test_a_cell_without_python_is_told() -> None:
-    script = read("x = 1", "This is prose.", "library(ggplot2) <- y %>% z")
+    script = read("x = 1", "This is prose.", "y %>% z")
     assert names(script) == ["x"]
     assert script.notes == [
         "work.ipynb, cell 2 is no Python (line 1: invalid syntax); passed over.",
