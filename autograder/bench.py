@@ -28,6 +28,9 @@ if TYPE_CHECKING:  # they bring torch, which only the process that judges needs
     from autograder.student import Answer, Call, Student
     from autograder.warm import Parent
 
+OURS = (
+    "import torch\n\ndef info_nce(similarity):\n    return torch.einsum('ij,ij->', similarity, similarity)\n"
+)
 UNSAFE = "graded without a wall: nothing kept this student's code from changing the result"
 
 
@@ -69,9 +72,41 @@ class Bench:
         self.checks = order.checks
         self.judge = Judge(order.checks)
         self.parent = self.closing.enter_context(open_parent(order.isolation, order.limits.of_the_wall()))
+        try:
+            try_out(self.parent)
+        except BaseException:
+            self.closing.close()
+            raise
 
     def serves(self, order: Order) -> bool:
         return (self.checks, self.isolation, self.limits) == (order.checks, order.isolation, order.limits)
+
+
+def try_out(parent: Parent) -> None:
+    """Ask a hand-in of our own, whose answer is known: nobody loses points for a wall that does not stand on this machine.
+
+    Raises UserError when something else comes.
+    """
+    import torch
+
+    from autograder.student import Call
+
+    asked = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+    one = torch.ones((), dtype=torch.float64)
+    with parent.room({"ps1_infonce.py": OURS.encode()}) as room:
+        answer = room.student("ps1.1")(Call("info_nce", (asked,), want=(one,)))
+    found, slope = answer.outputs.get(""), answer.gradients.get("0")
+    if (
+        found is None
+        or slope is None
+        or not torch.equal(found, asked.square().sum())
+        or not torch.equal(slope, 2 * asked)
+    ):
+        said = answer.failure.message if answer.failure else "a wrong answer came"
+        raise UserError(
+            f"the wall does not work on this machine: code of our own, run behind it, failed ({said}). Nobody was graded. "
+            "Is this clone, or its Python, in a folder that is hidden there, such as /tmp? --unsafe grades without a wall."
+        )
 
 
 bench: Bench | None = None  # of this process
