@@ -50,9 +50,21 @@ LONGEST_NAME = 300
 CODE = (".ipynb", ".py")
 REPORT = (".json", ".jsonl", ".yaml", ".yml", ".png", ".safetensors")  # in a folder “report”
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar")
-OTHER_ARCHIVES = (".tar.xz", ".rar", ".7z", ".gz", ".bz2", ".xz", ".zst")
-ARCHIVES = (".zip", *TARS, *OTHER_ARCHIVES)
+ARCHIVES = (
+    ".zip",
+    ".tar.gz",
+    ".tar.bz2",
+    ".tar.xz",
+    ".tgz",
+    ".tar",
+    ".rar",
+    ".7z",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+)
+TAR_MARK = slice(257, 262)  # where a .tar says that it is one
 SET = re.compile(
     r"(ps[1-6])(?![a-z0-9])", re.IGNORECASE
 )  # how the folder or the notebook of a problem set begins
@@ -134,10 +146,9 @@ def recognise(path: Path) -> tuple[str, list[Path]]:
         found = sorted(Path(path, entry.name) for entry in entries if is_handin(entry))
     archives = sum(is_archive(each.name) for each in found)
     files = sum(each.name.lower().endswith(CODE) for each in found)
-    folders = len(found) - archives - files
-    counts = {"folders": folders, "archives": archives, "notebooks or .py files": files}
-    words = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"{path} holds {words or 'nothing'}, each of one student.", found
+    kinds = {"folder": len(found) - archives - files, "archive": archives, "notebook or .py file": files}
+    words = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in kinds.items() if count]
+    return f"{path} holds {' and '.join(words) or 'nothing'}, each of one student.", found
 
 
 def holds_sets(folder: Path) -> bool:
@@ -284,7 +295,7 @@ class Reading:
                     self.take(around / place.name, functools.partial(opened, place.name, parent))
                 else:
                     with opened(place.name, parent) as archive:
-                        self.read_archive(place.name.lower(), archive)
+                        self.read_archive(archive)
         except OSError as error:
             raise Refused(in_words(error)) from error
 
@@ -314,16 +325,25 @@ class Reading:
             except OSError as error:
                 self.note(inner, in_words(error))
 
-    def read_archive(self, kind: str, file: IO[bytes]) -> None:
+    def read_archive(self, file: IO[bytes]) -> None:
+        """Read a .zip or .tar, whatever its name says."""
         if os.fstat(file.fileno()).st_size > LARGEST_ARCHIVE:
             raise Refused(f"is larger than {in_megabytes(LARGEST_ARCHIVE)}; {ONLY_WHAT_COUNTS}")
+        begin = file.read(TAR_MARK.stop)
+        file.seek(0)
         try:
-            if kind.endswith(".zip"):
+            if begin.startswith(b"PK"):
                 self.read_zip(file)
-            elif kind.endswith(TARS):
-                self.read_tar(file, kind)
+            elif begin.startswith(b"\x1f\x8b"):
+                self.read_tar(Gunzipped(file), file)
+            elif begin.startswith(b"BZh"):
+                self.read_tar(bz2.BZ2File(file), file)
+            elif begin[TAR_MARK] == b"ustar":
+                self.read_tar(file, file)
             else:
-                raise Refused("is packed in a way that is not opened here; hand in a .zip or a .tar.gz.")
+                raise Refused(
+                    "is damaged, or packed in a way that is not opened here; hand in a .zip or a .tar.gz."
+                )
         except Refused:
             raise
         except Exception as error:
@@ -341,9 +361,8 @@ class Reading:
                 refusal = LOCKED if each.flag_bits & 1 else refusal
                 self.take_packed(each.orig_filename, refusal, functools.partial(Unzipped, archive, each))
 
-    def read_tar(self, file: IO[bytes], kind: str) -> None:
-        unpacked: Any = Gunzipped(file) if kind.endswith("gz") else file
-        tape: Any = Tape(bz2.BZ2File(file) if kind.endswith("bz2") else unpacked, file)
+    def read_tar(self, unpacked: Stream, file: IO[bytes]) -> None:
+        tape: Any = Tape(unpacked, file)
         archive: Any = tarfile.TarFile(fileobj=tape)
         while (each := archive.next()) is not None:
             archive.members = []  # or it would keep them all
@@ -622,7 +641,7 @@ class Unzipped:
 class Tape:
     """An unpacked .tar that is read once, from front to back. packed: the file it comes from."""
 
-    def __init__(self, stream: IO[bytes], packed: IO[bytes]):
+    def __init__(self, stream: Stream, packed: IO[bytes]):
         self.stream, self.packed, self.place = stream, packed, 0
 
     def tell(self) -> int:
