@@ -88,19 +88,21 @@ class Student(Protocol):
 
 
 class Local:
-    """Pieces of this very process, by name."""
+    """Pieces of this very process, by name. after: called whenever a student's code has run."""
 
-    def __init__(self, pieces: Mapping[str, Any]):
+    def __init__(self, pieces: Mapping[str, Any], after: Callable[[], None] = lambda: None):
         self.pieces = pieces
+        self.after = after
 
     def __call__(self, call: Call) -> Answer:
         piece = self.pieces.get(call.piece)
         if piece is None:
             return Answer(failure=Failure("Missing", f"there is no “{call.piece}”"))
         with aside(), torch.enable_grad():
-            torch.default_generator.manual_seed(call.seed)  # of the CPU only: torch.manual_seed formats a stack for CUDA
+            # Of the CPU only: torch.manual_seed formats a stack for CUDA.
+            torch.default_generator.manual_seed(call.seed)
             try:
-                return use(piece, call)
+                return use(piece, call, self.after)
             except (KeyboardInterrupt, MemoryError):
                 raise
             except BaseException as error:  # noqa: BLE001, student code may raise anything
@@ -128,8 +130,8 @@ def aside() -> Iterator[None]:
             np.random.set_state(numpy)  # noqa: NPY002
 
 
-def use(piece: Any, call: Call) -> Answer:
-    """Call a piece as `call` says."""
+def use(piece: Any, call: Call, after: Callable[[], None]) -> Answer:
+    """Call a piece as `call` says. after: called when the student's code has run, and again after its gradient."""
     given = call.arguments
     leaves = [leaf(value, call.want is not None) for value in given]
     arguments = [fresh(value) for value in leaves]
@@ -141,10 +143,12 @@ def use(piece: Any, call: Call) -> Answer:
         function = getattr(module, call.method)
         parameters = dict(module.named_parameters())
     result = function(*arguments)
+    after()
     outputs = {name: usable(tensor) for name, tensor in named(result).items()}
     gradients: dict[str, Tensor | None] = {}
     if call.want is not None:
         gradients = gradient(list(outputs.values()), call.want, inner(leaves) | parameters)
+        after()
     changed = tuple(place for place, value in enumerate(arguments) if differs(value, given[place]))
     plain = {name: CLONE(DETACH(tensor)) for name, tensor in outputs.items()}
     return Answer(plain, in_words(result), gradients, changed)

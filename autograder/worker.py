@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import tempfile
+import types
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NoReturn
@@ -176,7 +177,7 @@ def room(line: Channel, limits: Limits, isolation: str) -> None:
             _, status = os.waitpid(worker, 0)
             os.close(watch)
             watch = -1
-            line.send({"ended": os.waitstatus_to_exitcode(status)})
+            line.send({"ended": os.waitstatus_to_exitcode(status), "worker": message["worker"]})
             continue
         try:
             message, _, end = line.receive_with_file()
@@ -231,7 +232,7 @@ def work(
     given = lender.lend(lent)
     own = sources.execute(pieces, given=given, mine=Mine(given))
     line.send({"loaded": sorted(own.pieces), "notes": list(own.notes), "replaced": seal.broken()})
-    student = Local(own.pieces)
+    student = Local(own.pieces, seal.look)
     failures = {name: Answer(failure=each) for name, each in own.failures.items()}
     serve(line, lambda call: failures.get(call.piece) or student(call), seal.broken)
 
@@ -276,11 +277,28 @@ class Seal:
             torch.nn.functional,
             torch.nn.Module,
         ]
-        owners += [channel, namespaces, student, wire, sys.modules[__name__]]
-        self.before = [(owner.__name__, owner, functions(owner)) for owner in owners]
+        self.own = [channel, namespaces, student, wire, sys.modules[__name__]]
+        self.before = [(owner.__name__, owner, functions(owner)) for owner in [*owners, *self.own]]
+        self.bodies = self.bodies_now()
+        self.seen: set[str] = set()
+
+    def bodies_now(self) -> dict[str, tuple[object, ...]]:
+        """What the grader's own functions consist of, by name."""
+        return {
+            f"{owner.__name__}.{name}": (value.__code__, value.__defaults__, value.__closure__)
+            for owner in self.own
+            for name, value in vars(owner).items()
+            if isinstance(value, types.FunctionType)
+        }
+
+    def look(self) -> None:
+        """Note what of the grader's own is replaced at this moment: it may be put back before it is told."""
+        now = self.bodies_now()
+        self.seen |= {name for name, body in self.bodies.items() if now.get(name) != body}
 
     def broken(self) -> list[str]:
-        found = []
+        self.look()
+        found = sorted(self.seen)
         for title, owner, before in self.before:
             now = vars(owner)
             found += [f"{title}.{name}" for name, value in before.items() if now.get(name) is not value]
