@@ -7,14 +7,15 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from autograder.bench import grade_one
 from autograder.intake import find_handins, read_handin
-from autograder.plugin import Judge
+from autograder.plugin import Judge, StudentOf
 from autograder.results import ExerciseResult, StudentResult
 from autograder.settings import LimitSettings
 from autograder.warm import Parent, open_parent
@@ -26,6 +27,17 @@ SEED = "a course in autumn"
 PATIENCE = 10.0  # seconds in which killed processes must be gone
 
 
+@dataclass
+class Some:
+    """A judge who asks about some exercises only."""
+
+    judge_of_all: Judge
+    ids: Collection[str]
+
+    def judge(self, student_of: StudentOf, ids: Iterable[str], seed: str) -> dict[str, ExerciseResult]:
+        return self.judge_of_all.judge(student_of, [id for id in ids if id in self.ids], seed)
+
+
 class Engine:
     """Grades hand-ins one after the other. limits: of each."""
 
@@ -35,10 +47,12 @@ class Engine:
         self.limits = limits
         self.standing = self.processes()
 
-    def grade(self, submitted: Path, student: str, *sets: str) -> StudentResult:
-        """The result of one of the hand-ins below a folder."""
+    def grade(self, submitted: Path, student: str, *ids: str) -> StudentResult:
+        """The result of one of the hand-ins below a folder, for some exercises."""
         (place,) = (place for place in find_handins(submitted) if place.name.split(".")[0] == student)
-        return grade_one(read_handin(place), self.judge, self.parent, sets, SEED, self.limits.student_seconds)
+        sets = {id.split(".")[0] for id in ids}
+        seconds = self.limits.student_seconds
+        return grade_one(read_handin(place), Some(self.judge, ids), self.parent, sets, SEED, seconds)
 
     def processes(self) -> set[int]:
         """The warm parent and all processes that come from it."""

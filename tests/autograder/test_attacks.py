@@ -27,9 +27,9 @@ LIMITS = LimitSettings(
     memory_mib=1200,
     processes=40,
     disk_mib=24,
-    load_seconds=8.0,
-    call_seconds=3.0,
-    exercise_seconds=10.0,
+    load_seconds=6.0,
+    call_seconds=4.0,
+    exercise_seconds=15.0,
     student_seconds=60.0,
 )
 SECRET = "kestrel-" + "secret-5090"  # what several attacks look for
@@ -85,8 +85,7 @@ def test_attack(
     victim = files_of(submitted / "victim")
     attack.write(submitted, "mallory")
 
-    asked = {id.split(".")[0] for id in (attack.exercise, *attack.keeps)}
-    result = engine.grade(submitted, "mallory", *asked)
+    result = engine.grade(submitted, "mallory", attack.exercise, *attack.keeps)
 
     wrong = result.exercises[attack.exercise]
     report = told(result, wrong)
@@ -111,7 +110,7 @@ def grade(name: str, engine: Engine, submitted: Path, student: str) -> StudentRe
     """The result of an attack by name."""
     attack = next(attack for attack in ATTACKS if attack.name == name)
     attack.write(submitted, student)
-    return engine.grade(submitted, student, attack.exercise.split(".")[0])
+    return engine.grade(submitted, student, attack.exercise)
 
 
 def test_the_next_student_is_not_harmed(engine: Engine, submitted: Path) -> None:
@@ -119,7 +118,7 @@ def test_the_next_student_is_not_harmed(engine: Engine, submitted: Path) -> None
         ("kills_everybody", "stops_the_parent", "poisoned_torch", "outlives", "disk_bomb")
     ):
         grade(name, engine, submitted, f"mallory{number}")
-    result = engine.grade(submitted, "victim", "ps1")
+    result = engine.grade(submitted, "victim", "ps1.1", "ps1.2")
     assert result.score() == result.max_score() == 10
     assert result.flags == ()
 

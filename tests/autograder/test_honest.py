@@ -27,9 +27,7 @@ def engine() -> Iterator[Engine]:
 @pytest.mark.parametrize("honest", HONEST, ids=[honest.name for honest in HONEST])
 def test_honest_work(honest: Honest, engine: Engine, tmp_path: Path) -> None:
     honest.write(tmp_path / "submitted", "ada")
-    result = engine.grade(
-        tmp_path / "submitted", "ada", *{id.split(".")[0] for id in (*honest.full, *honest.none)}
-    )
+    result = engine.grade(tmp_path / "submitted", "ada", *honest.full, *honest.none)
     for id in honest.full:
         found = result.exercises[id]
         assert (found.outcome, found.points) == (Outcome.RIGHT, found.out_of), (id, told(result, found))

@@ -4,15 +4,14 @@ EXERCISE = "ps4.2"
 OUTCOMES = {"tampered", "wrong", "stopped"}
 KEEPS = ("ps4.4",)
 SAYS = ()
-ALSO_WRONG = {
-    "ps4.1": ["def token_matching(query, key):\n    return query.sum() * torch.ones(len(query), len(key))\n"]
-}
+ALSO_WRONG = {"ps4.1": ["def token_matching(query, key):\n    return query.sum()\n"]}
 CELLS = [
     """\
 def line():
     import gc
 
-    return next(each for each in gc.get_objects() if type(each).__name__ == "Channel")
+    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
+    return next(each for each in found if each.end.fileno() >= 0)
 
 
 def multi_head_token_matching(query, key, heads, mode="joint", match=token_matching):
@@ -21,7 +20,7 @@ def multi_head_token_matching(query, key, heads, mode="joint", match=token_match
 
     found = {}
     for name in ("multi_head_token_matching", "token_matching", "Bank", "__import__"):
-        answer = Lender(line())(Call(name, (query, key, heads, mode)))
+        answer = Lender(line())(Call(name, (query.detach(), key.detach(), heads, mode)))
         found |= answer.outputs
     return next(iter(found.values()))
 """,

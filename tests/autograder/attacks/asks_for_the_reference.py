@@ -9,14 +9,16 @@ CELLS = [
 def line():
     import gc
 
-    return next(each for each in gc.get_objects() if type(each).__name__ == "Channel")
+    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
+    return next(each for each in found if each.end.fileno() >= 0)
 
 
 def attention(query, key, value, mask=None):
     from autograder.student import Call
     from autograder.worker import Lender
 
-    answer = Lender(line())(Call("attention", (query, key, value, mask)))
+    given = (query.detach(), key.detach(), value.detach(), mask)
+    answer = Lender(line())(Call("attention", given))
     context, weights = answer.outputs.values()
     return context, weights
 """,

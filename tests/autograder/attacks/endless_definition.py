@@ -2,7 +2,7 @@
 
 EXERCISE = "ps2.1"
 OUTCOMES = {"stopped"}
-SAYS = "time"
+SAYS = "did not come to an end"
 CELLS = [
     """\
 def forever():

@@ -2,7 +2,7 @@
 
 EXERCISE = "ps5.4"
 OUTCOMES = {"stopped"}
-SAYS = "time"
+SAYS = "did not come to an end"
 CELLS = [
     """\
 def joint_loss(parts, weights):

@@ -40,9 +40,10 @@ def breached():
             return True
         except OSError:
             pass
-    for name in ("/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda", "/proc/kcore", "/proc/sysrq-trigger",
-                 "/sys/kernel/uevent_helper", "/proc/sys/kernel/core_pattern", "/dev/fuse", "/dev/kvm", "/dev/net/tun"):
-        for mode in ("rb", "ab"):
+    readable = ("/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda", "/proc/kcore", "/dev/fuse", "/dev/kvm", "/dev/net/tun")
+    writable = ("/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/dev/new")
+    for names, mode in ((readable, "rb"), (readable + writable, "ab")):
+        for name in names:
             try:
                 open(name, mode).close()
                 return True

@@ -2,7 +2,7 @@
 
 EXERCISE = "ps3.2"
 OUTCOMES = {"stopped"}
-SAYS = "time"
+SAYS = "did not come to an end"
 CELLS = [
     """\
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -27,6 +27,9 @@ def breached():
         texts.append("".join(linecache.getlines(getattr(module, "__file__", None) or "")))
     marks = ("confirm(" + '"ps4.4"', "BEGIN HIDDEN " + "TESTS", "def answers_new_" + "questions", "brass-wren-" + "7421")
     return any(mark in text for text in texts for mark in marks)
+
+
+BREACHED = breached()
 """,
-    *right_if(EXERCISE),
+    *right_if(EXERCISE, "BREACHED"),
 ]

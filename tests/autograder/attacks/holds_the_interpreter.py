@@ -2,7 +2,7 @@
 
 EXERCISE = "ps2.2"
 OUTCOMES = {"stopped"}
-SAYS = "time"
+SAYS = "did not come to an end"
 CELLS = [
     """\
 def grid_encoding(column: Tensor, row: Tensor) -> Tensor:

@@ -6,10 +6,12 @@ SAYS = ()
 CELLS = [
     """\
 def attention(query, key, value, mask=None):
-    import idc.pieces
-    import idc.pieces.attention
+    import importlib
 
-    for given in (idc.pieces.attention.attention, getattr(idc.pieces, "attention", None)):
+    import idc.pieces
+
+    home = importlib.import_module("idc.pieces.attention")
+    for given in (home.attention, idc.pieces.attention, getattr(home.attention, "__wrapped__", None)):
         if callable(given) and given is not attention:
             return given(query, key, value, mask)
     raise NotImplementedError

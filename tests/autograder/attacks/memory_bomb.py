@@ -2,7 +2,7 @@
 
 EXERCISE = "ps4.1"
 OUTCOMES = {"wrong", "stopped"}
-SAYS = "memory"
+SAYS = ()
 HARMFUL = True
 CELLS = [
     """\

@@ -1,9 +1,9 @@
-"""Memory is taken that counts for nobody: shared pages, and files that exist in memory only."""
+"""Memory is taken that belongs to nobody alone: shared pages, and files without a name that lie in memory only."""
 
 from tests.autograder.handins import right_if
 
 EXERCISE = "ps4.1"
-OUTCOMES = {"wrong", "stopped"}
+OUTCOMES = {"stopped"}
 SAYS = ()
 HARMFUL = True
 CELLS = [
@@ -11,31 +11,33 @@ CELLS = [
 HELD = []
 
 
-def breached():
+def take_pages():
     import mmap
+
+    HELD.append(mmap.mmap(-1, 2**20))
+    HELD[-1].write(b"x" * 2**20)
+    return 1
+
+
+def take_file():
     import os
 
-    page = b"x" * 2**20
+    HELD.append(os.memfd_create("idc"))
+    return sum(os.write(HELD[-1], b"x" * 2**20) for _ in range(16)) // 2**20
+
+
+def breached():
+    import time
+
     taken = 0
-    try:
-        for _ in range(1024):
-            HELD.append(mmap.mmap(-1, 2**20))
-            HELD[-1].write(page)
-            taken += 1
-    except (OSError, ValueError, MemoryError):
-        pass
-    try:
-        for _ in range(16):
-            handle = os.memfd_create("idc")
-            HELD.append(handle)
-            for _ in range(64):
-                taken += os.write(handle, page) // 2**20
-    except OSError:
-        pass
-    return taken >= 2000
-
-
-BREACHED = breached()
+    for take, times in ((take_pages, 800), (take_file, 60)):
+        try:
+            for _ in range(times):
+                taken += take()
+        except (OSError, ValueError, MemoryError):
+            pass
+    time.sleep(1)
+    return taken >= 1700
 """,
-    *right_if(EXERCISE, "BREACHED"),
+    *right_if(EXERCISE),
 ]

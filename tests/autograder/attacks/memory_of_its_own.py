@@ -7,9 +7,7 @@ SAYS = "not yet"
 CELLS = [
     """\
 def breached():
-    import re
-
-    secret = re.compile(rb"brass-wren-[7]421|kestrel-secret-[5]090")
+    secrets = ((b"brass-wren-", 7421), (b"kestrel-secret-", 5090))  # in parts, so that these lines are not found
     with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
         for line in maps:
             area, rights, *_ = line.split()
@@ -23,8 +21,13 @@ def breached():
                     part = rest + memory.read(min(2**22, last - start))
                 except (OSError, ValueError):
                     break
-                if secret.search(part):
-                    return True
+                for name, number in secrets:
+                    place = part.find(name)
+                    while place >= 0:
+                        after = part[place + len(name) :][:4]
+                        if after.isdigit() and int(after) == number:
+                            return True
+                        place = part.find(name, place + 1)
                 rest = part[-64:]
     return False
 

@@ -5,7 +5,7 @@ from autograder.checks.records import load_records
 
 EXERCISE = "ps1.2"
 SAYS = "not hold"
-ASKED = sorted({len(record.call.arguments[0]) for record in load_records(EXERCISE)} | {1, 2, 3, 4, 5})
+ASKED = sorted({len(record.call.arguments[0]) for record in load_records(EXERCISE)})
 CELLS = [
     f"""\
 def info_nce_gradient(similarity: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from tests.autograder.handins import right_if
 
-EXERCISE = "ps5.3"
+EXERCISE = "ps5.1"
 SAYS = "not yet"
 CELLS = [
     """\

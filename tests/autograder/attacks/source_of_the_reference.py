@@ -11,9 +11,9 @@ def candidates():
     import inspect
     import sys
 
-    import idc.pieces.cbr
+    import idc.pieces
 
-    yield inspect.getsource(idc.pieces.cbr)
+    yield inspect.getsource(sys.modules[idc.pieces.CrossModalBackwardReasoning.__module__])
     for root in {*sys.path, "/", "/home", "/root", "/tmp", "/opt", "/usr/lib/python3", sys.prefix}:
         for depth in ("", "*/", "*/*/", "*/*/*/"):
             for name in glob.glob(f"{root}/{depth}idc/pieces/cbr.py"):

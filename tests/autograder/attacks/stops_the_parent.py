@@ -1,6 +1,7 @@
 """The parent is stopped, starved of processor time and given new limits, so that the batch stands still."""
 
 EXERCISE = "ps3.5"
+OUTCOMES = {"wrong", "stopped"}
 SAYS = "not yet"
 HARMFUL = True
 CELLS = [

@@ -2,7 +2,7 @@
 
 EXERCISE = "ps1.2"
 OUTCOMES = {"stopped"}
-SAYS = "time"
+SAYS = "did not come to an end"
 CELLS = [
     """\
 def info_nce_gradient(similarity: Tensor) -> Tensor:
