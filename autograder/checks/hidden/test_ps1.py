@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from .comparing import has_slopes, same
 from autograder.checks.inputs import numbers
 from autograder.proxy import Pieces
 from idc.pieces import info_nce
+
+from .comparing import has_slopes, same
 
 LOSS, GRADIENT = pytest.mark.exercise("ps1.1"), pytest.mark.exercise("ps1.2")
 

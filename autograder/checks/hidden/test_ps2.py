@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from .comparing import has_slopes, same
 from autograder.checks.inputs import numbers
 from autograder.proxy import Pieces
 from idc.pieces import sinusoidal_encoding
+
+from .comparing import has_slopes, same
 
 WORDS, GRID = pytest.mark.exercise("ps2.1"), pytest.mark.exercise("ps2.2")
 

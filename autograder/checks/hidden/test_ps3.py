@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from .comparing import has_slopes, learns, same
 from autograder.checks.inputs import numbers
 from autograder.proxy import Module, Pieces
 from idc.pieces import attention
 from idc.pieces.attention import causal_mask, join_heads
+
+from .comparing import has_slopes, learns, same
 
 ATTENTION, SPLIT = pytest.mark.exercise("ps3.1"), pytest.mark.exercise("ps3.2")
 MANY, SELF, CROSS = (pytest.mark.exercise(f"ps3.{number}") for number in (3, 4, 5))

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from .comparing import has_slopes, learns, same
 from autograder.checks.inputs import numbers
 from autograder.proxy import Pieces
 from idc.pieces import token_matching
+
+from .comparing import has_slopes, learns, same
 
 MATCHING, HEADS, LAYER, DIFFERENCE = (pytest.mark.exercise(f"ps4.{number}") for number in (1, 2, 3, 4))
 

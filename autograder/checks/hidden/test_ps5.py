@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from .comparing import has_slopes, learns, same
 from autograder.checks.inputs import numbers
 from autograder.checks.ps5 import mask_of
 from autograder.proxy import Pieces
 from idc.pieces import Hallucination
+
+from .comparing import has_slopes, learns, same
 
 VECTOR, PICTURE, REASONING, JOINT = (pytest.mark.exercise(f"ps5.{number}") for number in (1, 2, 3, 4))
 both_means = pytest.mark.parametrize("mean", ["length", "words"])
