@@ -30,6 +30,7 @@ CLONE, DETACH, EQUAL, GRADIENT = Tensor.clone, Tensor.detach, torch.equal, torch
 # Failures of which only the process around student code can tell.
 WALL = ("Crashed", "OutOfTime", "OutOfMemory", "Tampered")
 LARGE = 10**7  # numbers in a result: far more than any check asks for
+PLAIN = (Exception, BaseException, object)
 LONG = 400  # letters of a student's error message that are told
 # Where a student's lines do not stand: in the checks, in the library, in what is installed.
 HERE = Path(__file__).parent
@@ -267,8 +268,13 @@ def differs(value: Value, given: Value) -> bool:
     return value.shape != given.shape or not EQUAL(DETACH(value), given)
 
 
+def is_theirs(kind: type) -> bool:
+    """Whether a class was written in a notebook or a file of a student's."""
+    return str(kind.__module__) == "__main__" or str(kind.__module__).startswith("own_")
+
+
 def failure(error: BaseException) -> Failure:
-    """An exception with the last of the student's lines on its way.
+    """An exception with the last of the student's lines on its way. A ValueError of their own is told as ValueError.
 
     NotImplementedError says that something is yet to be written. Where torch raises it, for a type of numbers that it
     cannot work with, it is told as the RuntimeError that it also is.
@@ -276,7 +282,8 @@ def failure(error: BaseException) -> Failure:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(NOT_THEIRS)]
     line = own[-1].line if own else ""
-    kind = type(error).__name__
+    known = (each.__name__ for each in type(error).__mro__ if each not in PLAIN and not is_theirs(each))
+    kind = next(known, type(error).__name__)
     if kind == "NotImplementedError" and frames[-1].line and not frames[-1].line.startswith("raise"):
         kind = "RuntimeError"
     try:
