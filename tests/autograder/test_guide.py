@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import check, tables
+from autograder import tables
 from autograder.banks import bank
 from autograder.checks import exercises
 from idc.errors import UserError
@@ -92,9 +92,18 @@ def test_the_exercise_of_the_guide_is_written_recorded_and_proven(clone: Path) -
     assert "raise NotImplementedError" in text and "normalize(x" not in text and "Darkness" not in text
 
 
-def test_the_hidden_check_of_the_guide_gives_the_points() -> None:
-    (code,) = (code for code in blocks("python") if "BEGIN HIDDEN TESTS" in code)
-    names = {"check": check, "info_nce": bank("ps1.1").right}
+def test_the_hidden_check_of_the_guide_is_one(tmp_path: Path) -> None:
+    (code,) = (code for code in blocks("python") if "pytest.mark.exercise" in code)
+    (tmp_path / "test_guide.py").write_text(f"import pytest\nimport torch\n\n{code}", encoding="utf-8")
+    student = Local({"info_nce": bank("ps1.1").right})
+    (result,) = Judge(tmp_path).judge(lambda id, lent: student, ["ps1.1"], "seed").values()
+    assert result.outcome is Outcome.RIGHT
+    assert [test.name for test in result.tests] == ["test_rows_are_queries"]
+
+
+def test_confirm_gives_the_points() -> None:
+    (code,) = (code for code in blocks("python") if "confirm(" in code)
+    names = {"info_nce": bank("ps1.1").right}
     exec(code.replace("\nconfirm(", "\nshown = confirm("), names)
     assert names["shown"] == exercises()["ps1.1"].points
 
