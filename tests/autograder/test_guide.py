@@ -14,6 +14,9 @@ import pytest
 from autograder import tables
 from autograder.banks import bank
 from autograder.checks import exercises
+from autograder.plugin import Judge
+from autograder.results import Outcome
+from autograder.student import Local
 from idc.errors import UserError
 from idc.files import fill_tables
 from tests.autograder.course import ROOT, environment, read, sources
