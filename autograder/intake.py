@@ -245,7 +245,7 @@ def has_namesake(holder: Path, bare: str) -> bool:
 
 def shown(name: str) -> str:
     """A name as it may stand in a note: one line, nothing invisible, not too long."""
-    plain = "".join("\N{REPLACEMENT CHARACTER}" if is_invisible(letter) else letter for letter in name[:1000])
+    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name[:1000])
     return plain if len(plain) <= 120 else f"{plain[:100]} … {plain[-15:]}"
 
 
