@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autograder.batch import SORRY, Graded, Wish, grade, read_results
+from autograder.batch import SORRY, Graded, Wish, find_places, grade, read, read_results
 from autograder.preview import read_points, regrade_aside, reweighted
 from autograder.results import Outcome, StudentResult
 from autograder.settings import Settings, read_settings
@@ -91,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
 
     one = add("publish", publish_command, "Enter the results in nbgrader's gradebook.")
     one.add_argument("course", type=Path, help="the folder with nbgrader_config.py")
+    one.add_argument(
+        "--submitted", type=Path, help="the folder of the hand-ins, if it is not the course's own"
+    )
     one.add_argument("--out", type=Path, default=Path("grades"), help="where the results are (grades)")
 
     one = add("bundle", bundle_command, "Files for Gradescope, or a workflow for a student's repository.")
@@ -283,7 +286,8 @@ def publish_command(arguments: argparse.Namespace) -> None:
     results = results_in(arguments.out)
     from autograder.bridges.nbgrader import publish
 
-    publish(results, arguments.course)
+    places = find_places(arguments.submitted, ()) if arguments.submitted else {}
+    publish(results, arguments.course, {student: read(place) for student, place in places.items()})
     print(f"{len(results)} students are in the gradebook of {arguments.course}; `make lab` opens formgrader.")
 
 
