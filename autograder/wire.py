@@ -17,7 +17,7 @@ NAMES = 512  # letters in a name, at most
 
 def pack_call(call: Call) -> Message:
     tensors: list[Tensor] = []
-    header = write_call(call, tensors)
+    header = write_call(call, tensors, once=False)
     return header, {f"t{number}": tensor for number, tensor in enumerate(tensors)}
 
 

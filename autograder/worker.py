@@ -14,6 +14,7 @@ import builtins
 import contextlib
 import gc
 import inspect
+import operator
 import os
 import select
 import shutil
@@ -277,34 +278,46 @@ class Seal:
             torch.nn.functional,
             torch.nn.Module,
         ]
-        self.own = [channel, namespaces, student, wire, sys.modules[__name__]]
-        self.before = [(owner.__name__, owner, functions(owner)) for owner in [*owners, *self.own]]
-        self.bodies = self.bodies_now()
-        self.seen: set[str] = set()
-
-    def bodies_now(self) -> dict[str, tuple[object, ...]]:
-        """What the grader's own functions consist of, by name."""
-        return {
-            f"{owner.__name__}.{name}": (value.__code__, value.__defaults__, value.__closure__)
-            for owner in self.own
+        own = [channel, namespaces, student, wire, sys.modules[__name__]]
+        self.before = [(owner, functions(owner)) for owner in [*owners, *own]]
+        self.whole = [dict(vars(owner)) for owner, _ in self.before]
+        self.bodies = [
+            (f"{owner.__name__}.{name}", value, value.__code__, value.__defaults__, value.__closure__)
+            for owner in own
             for name, value in vars(owner).items()
             if isinstance(value, types.FunctionType)
-        }
+        ]
+        self.seen: set[str] = set()
 
     def look(self) -> None:
-        """Note what of the grader's own is replaced at this moment: it may be put back before it is told."""
-        now = self.bodies_now()
-        self.seen |= {name for name, body in self.bodies.items() if now.get(name) != body}
+        """Note what of the grader's own is changed at this moment: it may be put back before it is told."""
+        self.seen |= {
+            name
+            for name, value, code, defaults, closure in self.bodies
+            if not (
+                value.__code__ is code and value.__defaults__ is defaults and value.__closure__ is closure
+            )
+        }
 
     def broken(self) -> list[str]:
         self.look()
         found = sorted(self.seen)
-        for title, owner, before in self.before:
+        for place, (owner, before) in enumerate(self.before):
             now = vars(owner)
-            found += [f"{title}.{name}" for name, value in before.items() if now.get(name) is not value]
-            if isinstance(owner, type) and len(now) > len(before):  # a method put before an inherited one
-                found += [f"{title}.{name}" for name in functions(owner).keys() - before.keys()]
+            if is_same(now, self.whole[place]):
+                continue
+            replaced = [name for name, value in before.items() if now.get(name) is not value]
+            if isinstance(owner, type):  # a method put before an inherited one
+                replaced += functions(owner).keys() - before.keys()
+            if not replaced:
+                self.whole[place] = dict(now)  # something new, which is nobody's harm
+            found += [f"{owner.__name__}.{name}" for name in replaced]
         return found[:20]
+
+
+def is_same(now: Mapping[str, Any], before: dict[str, Any]) -> bool:
+    """Whether all values are the very same ones."""
+    return len(now) == len(before) and all(map(operator.is_, now.values(), before.values()))
 
 
 def functions(owner: Any) -> dict[str, Any]:

@@ -70,16 +70,16 @@ def pack(records: list[Record]) -> dict[str, np.ndarray]:
     return {"index": text} | {f"t{number}": tensor.numpy() for number, tensor in enumerate(tensors)}
 
 
-def write_value(value: Any, tensors: list[Tensor]) -> Any:
-    """A value as JSON; tensors are kept aside and named, equal ones once."""
+def write_value(value: Any, tensors: list[Tensor], once: bool = True) -> Any:
+    """A value as JSON; tensors are kept aside and named. once: equal ones are kept once, which takes a while to find out."""
     if isinstance(value, Tensor):
-        for place, stored in enumerate(tensors):
+        for place, stored in enumerate(tensors if once else ()):
             if identical(stored, value):
                 return {"tensor": f"t{place}"}
         tensors.append(value)
         return {"tensor": f"t{len(tensors) - 1}"}
     if isinstance(value, Mapping):
-        return {"parts": {name: write_value(part, tensors) for name, part in value.items()}}
+        return {"parts": {name: write_value(part, tensors, once) for name, part in value.items()}}
     return value
 
 
@@ -98,16 +98,16 @@ def read_value(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     return value
 
 
-def write_call(call: Call, tensors: list[Tensor]) -> dict[str, Any]:
+def write_call(call: Call, tensors: list[Tensor], once: bool = True) -> dict[str, Any]:
     return {
         "piece": call.piece,
-        "arguments": [write_value(value, tensors) for value in call.arguments],
+        "arguments": [write_value(value, tensors, once) for value in call.arguments],
         "make": None if call.make is None else list(call.make),
         "method": call.method,
-        "weights": {name: write_value(value, tensors) for name, value in call.weights.items()},
+        "weights": {name: write_value(value, tensors, once) for name, value in call.weights.items()},
         "training": call.training,
         "seed": call.seed,
-        "want": None if call.want is None else [write_value(value, tensors) for value in call.want],
+        "want": None if call.want is None else [write_value(value, tensors, once) for value in call.want],
     }
 
 
