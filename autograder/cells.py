@@ -165,6 +165,13 @@ class Script:
     def file(self) -> PurePosixPath:
         return PurePosixPath(self.name)
 
+    @property
+    def module(self) -> str:
+        """The last name of the module that it is when another file imports it, "" for a notebook."""
+        if self.file.suffix.lower() != ".py":
+            return ""
+        return self.file.parent.name if self.file.stem == "__init__" else self.file.stem
+
     def everything(self) -> list[str]:
         """The names of its imports, functions, classes and constants."""
         return [

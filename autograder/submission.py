@@ -129,7 +129,7 @@ def source_files(folder: Path) -> list[Path]:
             for file in folder.rglob("*")
             if file.suffix in (".ipynb", ".py")
             and file.is_file()
-            and not any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
+            and not any(part.startswith((".", "__py", "__MAC")) for part in file.relative_to(folder).parts)
         )
     else:
         raise UserError(f"there is no folder or file {folder}; give the folder that holds your notebooks.")
@@ -299,8 +299,8 @@ class Choice:
             (each,) = statement.node.names
             home = (statement.node.module or "").split(".")[-1]
             return each.asname not in (None, each.name) and home in {
-                script.file.stem for script in self.scripts
-            }
+                script.module for script in self.scripts
+            } - {""}
         return not (statement.stands_in or is_loop(statement) or isinstance(statement.node, ast.Import))
 
     @staticmethod
@@ -532,6 +532,10 @@ class Run:
             return
         if name in usual_names():
             names[name] = usual_names()[name]
+            if name != "display":
+                self.own.notes.append(
+                    f"`{name}` is not imported in {script.name}; it is what it is in the notebooks."
+                )
             return
         for other in self.sources.scripts:
             if other is not script and any(may_be_borrowed(each) for each in other.by_name.get(name, [])):
@@ -542,16 +546,19 @@ class Run:
                     return
 
     def need_star(self, script: Script, star: Statement, name: str) -> None:
-        """What `from X import *` may bring."""
+        """What `from X import *` may bring; never in the place of what is there."""
         assert isinstance(star.node, ast.ImportFrom)
+        names = vars(self.module(script))
         other = self.neighbour(star.node.module or "", star.node.level, script)
-        if other is None:
-            if star not in self.begun and (error := self.execute(script, star)):
+        if other is None and star not in self.begun:
+            before = dict(names)
+            if error := self.execute(script, star):
                 self.note(star, error)
-        elif name in other.by_name and not name.startswith("_"):
+            names.update(before)
+        elif other and name in other.by_name and not name.startswith("_"):
             self.need(other, [name])
             if name in vars(self.module(other)):
-                vars(self.module(script))[name] = vars(self.module(other))[name]
+                names[name] = vars(self.module(other))[name]
 
     def execute(self, script: Script, statement: Statement) -> BaseException | None:
         """Execute one definition in the module of its file. Gives the exception that stopped it."""
@@ -610,13 +617,17 @@ class Run:
             other = self.neighbour(each.name, 0, script)
             if other is None or ("." in each.name and each.asname is None):
                 return False
-            self.need(other, other.everything())
-            names[each.asname or each.name] = self.module(other)
+            names[each.asname or each.name] = self.whole(other)
             return True
         if not isinstance(node, ast.ImportFrom):
             return False
         (each,) = node.names
         other = self.neighbour(node.module or "", node.level, script)
+        if other is None or each.name not in other.by_name:
+            module = self.neighbour(".".join(filter(None, [node.module, each.name])), node.level, script)
+            if module is not None:
+                names[each.asname or each.name] = self.whole(module)
+                return True
         if other is None:
             return False
         self.need(other, [each.name])
@@ -626,16 +637,17 @@ class Run:
         names[each.asname or each.name] = theirs[each.name]
         return True
 
+    def whole(self, script: Script) -> types.ModuleType:
+        """A file as a module."""
+        self.need(script, script.everything())
+        return self.module(script)
+
     def neighbour(self, module: str, level: int, script: Script) -> Script | None:
         """The file that `helpers`, `.helpers` or `models.helpers` means, if it was handed in; the nearest one."""
         first, last = module.split(".")[0], module.split(".")[-1]
         if first in sys.modules and not level:  # torch.py does not hide torch
             return None
-        found = [
-            each
-            for each in self.sources.scripts
-            if each.file.stem == last and each is not script and each.file.suffix.lower() == ".py"
-        ]
+        found = [each for each in self.sources.scripts if each is not script and each.module == last != ""]
         return min(found, key=lambda each: each.file.parent != script.file.parent, default=None)
 
 

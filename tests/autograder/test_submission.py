@@ -252,6 +252,9 @@ def test_what_python_cannot_parse_is_passed_over(tmp_path: Path, source: str) ->
         ("import models.helpers as h", "h.one()"),
         ("from helpers import *", "one()"),
         ("from .helpers import one as uno", "uno()"),
+        ("from . import helpers", "helpers.one()"),
+        ("from a import helpers as h", "h.one()"),
+        ("from math import *\nfrom helpers import *\nlog = one", "log()"),
     ],
 )
 def test_ways_to_import_a_neighbour(tmp_path: Path, line: str, call: str) -> None:
@@ -260,6 +263,18 @@ def test_ways_to_import_a_neighbour(tmp_path: Path, line: str, call: str) -> Non
         (tmp_path / folder / "helpers.py").write_text(f"def one():\n    return {value}\n")
     source = IMPORTS + line + "\n" + PIECE.replace("mean()", f"mean() * {call}")
     (tmp_path / "a" / "loss.py").write_text(source)
+    own = read_own(tmp_path)
+    assert own.notes == []
+    assert judge_own(own)["info_nce"].status is Status.RIGHT
+
+
+def test_a_package_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "__init__.py").write_text("from .more import one\n")
+    (tmp_path / "lib" / "more.py").write_text("def one():\n    return 1\n")
+    (tmp_path / "loss.py").write_text(
+        f"{IMPORTS}import lib\nfrom lib import one\n{times('one() * lib.one()')}"
+    )
     own = read_own(tmp_path)
     assert own.notes == []
     assert judge_own(own)["info_nce"].status is Status.RIGHT
@@ -547,7 +562,10 @@ def test_a_piece_in_another_sets_notebook() -> None:
     own = sources.execute(["info_nce"], mine=take)
     assert loss_of(own) == pytest.approx(RIGHT)
     assert sources.notes == [f"`info_nce` was found in {other}, cell 2, not in its own cell; it counts."]
-    assert own.notes == [f"`half`, which {other} uses, was taken from {HOME}."]
+    assert sorted(own.notes) == [
+        f"`half`, which {other} uses, was taken from {HOME}.",
+        f"`torch` is not imported in {other}; it is what it is in the notebooks.",
+    ]
 
 
 def test_those_who_build_on_a_moved_piece_find_it() -> None:
