@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from autograder.__main__ import FOR_INSTRUCTORS
+from autograder.commands import run
 from autograder.release import is_given
+from idc.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,10 +59,11 @@ def test_help_comes_at_once_and_names_every_command() -> None:
 
 
 @pytest.mark.parametrize("name", FOR_INSTRUCTORS)
-def test_every_command_explains_itself(name: str) -> None:
-    done = autograder(name, "--help")
-    assert done.returncode == 0, done.stderr
-    assert f"usage: python -m autograder {name}" in done.stdout
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run([name, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: python -m autograder {name}" in capsys.readouterr().out
 
 
 def test_students_check_a_folder(kit: Path) -> None:
@@ -102,8 +105,14 @@ def test_a_folder_with_the_name_of_a_command_can_be_checked(kit: Path) -> None:
         (("preview", "tests", "--against", "nowhere"), "nowhere holds no results"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_sentence(words: tuple[str, ...], told: str) -> None:
-    done = autograder(*words)
+def test_what_cannot_be_done_is_told(words: tuple[str, ...], told: str) -> None:
+    with pytest.raises(UserError) as error:
+        run(words)
+    assert told in str(error.value)
+
+
+def test_a_sentence_and_no_traceback_is_what_people_see() -> None:
+    done = autograder("grade", "nowhere")
     assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: there is no folder or file nowhere")
+    assert len(done.stderr.splitlines()) == 1
