@@ -15,21 +15,32 @@ from pathlib import Path
 
 import pytest
 
-from autograder.checks import exercises
+from autograder.checks import exercise, exercises
+from autograder.checks.exercise import Status
 from autograder.report import write_reports
 from autograder.results import Outcome, StudentResult
 from autograder.settings import LimitSettings
+from autograder.student import Local
+from autograder.submission import read_own
 from tests.autograder.engine import Engine, open_engine, told, written_outside
-from tests.autograder.handins import Attack, code_cell, load_attacks, make_notebook, write_notebook
+from tests.autograder.handins import (
+    Attack,
+    code_cell,
+    hand_in,
+    load_attacks,
+    make_notebook,
+    right_if,
+    write_notebook,
+)
 
 ATTACKS = load_attacks()
 LIMITS = LimitSettings(
     memory_mib=1200,
     processes=40,
     disk_mib=24,
-    load_seconds=6.0,
-    call_seconds=4.0,
-    exercise_seconds=15.0,
+    load_seconds=5.0,
+    call_seconds=3.0,
+    exercise_seconds=8.0,
     student_seconds=60.0,
 )
 SECRET = "kestrel-" + "secret-5090"  # what several attacks look for
@@ -152,6 +163,16 @@ def test_the_red_team_is_complete() -> None:
     assert all(attack.does for attack in ATTACKS)
     assert all(attack.exercise not in attack.keeps for attack in ATTACKS)
     assert all(Outcome.RIGHT not in attack.outcomes for attack in ATTACKS)
+
+
+@pytest.mark.parametrize("id", exercises())
+def test_a_breach_would_show_in_the_marks(id: str, tmp_path: Path) -> None:
+    """Attacks that answer right where they find what they look for; these two find it always, and never."""
+    each = exercise(id)
+    for condition, status in (("True", Status.RIGHT), ("False", Status.WRONG)):
+        hand_in(tmp_path / condition, {id: right_if(id, condition)})
+        own = read_own(tmp_path / condition)
+        assert each.judge(Local(own.pieces)).status is status
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=[attack.name for attack in ATTACKS])

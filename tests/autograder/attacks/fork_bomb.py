@@ -6,11 +6,17 @@ SAYS = ()
 HARMFUL = True
 CELLS = [
     """\
+EXPLODED = []
+
+
 def explode():
     import os
     import time
 
-    deadline = time.monotonic() + 3
+    if EXPLODED:
+        return
+    EXPLODED.append(1)
+    deadline = time.monotonic() + 1.5
     first = os.getpid()
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""An exception with a chain of causes that has no end, and a traceback a hundred thousand frames deep."""
+"""An exception that is its own cause, with a traceback of thousands of frames."""
 
 EXERCISE = "ps4.4"
 OUTCOMES = {"wrong", "stopped"}
@@ -17,6 +17,6 @@ def deep(number):
 
 
 def difference_tokens(before: Tensor, after: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return deep(20000)
+    return deep(4000)
 """,
 ]

@@ -2,8 +2,7 @@
 megabytes."""
 
 EXERCISE = "ps1.2"
-OUTCOMES = {"wrong", "stopped"}
-SAYS = ()
+SAYS = "is no Python"
 CELLS = [
     "x = " + "-" * 50_000 + "1",
     "x = " + "(" * 5_000 + ")" * 5_000,
@@ -17,5 +16,5 @@ CELLS = [
     "x = '" + "y" * 3_000_000 + "'",
     "def f(a" + "".join(f", a{number}" for number in range(20_000)) + "): pass",
     "lambda: " * 5_000 + "0",
-    "BIG = 9 ** 9 ** 9\nTEXT = 'x' * 10 ** 11\ndef info_nce_gradient(similarity):\n    return BIG * TEXT\n",
+    "TEXT = 'x' * 10 ** 11\ndef info_nce_gradient(similarity):\n    return TEXT\n",
 ]
