@@ -70,7 +70,9 @@ SET = re.compile(
 )  # how the folder or the notebook of a problem set begins
 KIT = {"autograder", "configs", "data_scripts", "idc", "notebooks"}  # of the kit, beside assignments/
 NOT_THEIRS = {"__pycache__", "__macosx", "node_modules", "site-packages"}
-SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}(?<!\.)")
+SAFE = re.compile(
+    r"\w[\w .@+-]{0,59}(?<![ .])"
+)  # letters of any script: nbgrader's gradebook knows students by this name
 RESERVED = re.compile(
     r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
 )  # names that Windows keeps for itself
@@ -213,7 +215,7 @@ def identify(place: Path) -> tuple[str, str, list[str]]:
         holder = holder.parent
     bare = without_end(holder.name) if holder == place else holder.name
     name = os.fsencode(bare).decode("utf-8", "replace")
-    if not SAFE.fullmatch(bare) or RESERVED.fullmatch(bare):
+    if not SAFE.fullmatch(bare) or RESERVED.fullmatch(bare) or not unicodedata.is_normalized("NFC", name):
         reason = "it holds letters that are not safe everywhere in names of files"
     elif has_namesake(holder, bare):
         reason = "another hand-in has the same name but for its ending or its capitals"

@@ -15,7 +15,7 @@ from idc.files import atomic_write
 
 
 class Outcome(str, Enum):
-    """How an exercise ended. Only RIGHT earns points."""
+    """How an exercise ended. All points are for RIGHT; a part of them may come from tests that earn points by themselves."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -44,8 +44,8 @@ class ExerciseResult(Plain):
     """One exercise.
 
     message: for the student; from the visible check, or neutral words. idea: the key of the idea that was missed, "" if
-    unknown. check: the first check that failed, for instructors. lent: pieces of the course that stood in for the student's own,
-    which were missing or wrong. where: the cell it was found in. flags: what an instructor should look at.
+    unknown. check: the first check that failed, for instructors. lent: pieces of the course that stood in for the
+    student's own, which were missing or wrong. where: the cell it was found in. flags: what an instructor should look at.
     """
 
     id: str
@@ -66,9 +66,10 @@ class ExerciseResult(Plain):
 class StudentResult(Plain):
     """All that is known about one student's hand-in.
 
-    exercises: by id, all of the sets that were graded, also those without an answer. handed_in: when each set came, if that is
-    known. notes: for the student: what was found where, what was refused. flags: for the instructor. error: why nothing
-    could be graded, "" if it could. isolation: "namespaces", "uid" or "none". key: of the submission, checks and environment.
+    exercises: by id, all of the sets that were graded, also those without an answer. handed_in: when each set came, if that
+    is known. notes: for the student: what was found where, what was refused. flags: for the instructor. error: why nothing
+    could be graded, "" if it could. isolation: "namespaces", "uid" or "none". key: of the submission, checks and
+    environment.
     """
 
     student: str

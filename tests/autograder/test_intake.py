@@ -224,7 +224,9 @@ def test_a_folder_without_notebooks_gets_an_answer(place: Path) -> None:
 # Who it was
 
 
-@pytest.mark.parametrize("name", ["ada", "Ada-Lovelace_2.0", "ada@school.org", "12345", "a" * 64])
+@pytest.mark.parametrize(
+    "name", ["ada", "Ada-Lovelace_2.0", "ada@school.org", "12345", "a" * 60, "Jürgen Ünal", "李雷"]
+)
 def test_ordinary_names_are_ids(tmp_path: Path, name: str) -> None:
     handin = read_handin(put(tmp_path / name / PS1).parents[1])
     assert (handin.student, handin.name, handin.notes) == (name, name, ())
@@ -233,15 +235,13 @@ def test_ordinary_names_are_ids(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "Jürgen Ünal",
-        "李雷",
         "<script>alert(1)</script>".replace("/", ""),
+        "Ju\u0308rgen",
         "..ada",
         "ada..",
         "-rf",
         "con",
         "NUL.x",
-        "a b",
         "ada\nbob",
         "ada\u202ebob",
         "a" * 65,
