@@ -3,6 +3,7 @@
 EXERCISE = "ps5.1"
 OUTCOMES = {"stopped", "tampered"}
 SAYS = ()
+HARMFUL = True
 CELLS = [
     """\
 def sentence_vector(words, word_mask, mean="length"):

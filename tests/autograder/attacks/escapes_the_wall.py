@@ -5,6 +5,7 @@ from tests.autograder.handins import right_if
 
 EXERCISE = "ps4.3"
 SAYS = "not yet"
+HARMFUL = True
 CELLS = [
     """\
 def breached():

@@ -3,6 +3,7 @@
 EXERCISE = "ps1.2"
 OUTCOMES = {"tampered", "stopped"}
 SAYS = ()
+HARMFUL = True
 CELLS = [
     """\
 def write_everywhere():

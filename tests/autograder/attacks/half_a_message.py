@@ -3,6 +3,7 @@
 EXERCISE = "ps3.2"
 OUTCOMES = {"stopped"}
 SAYS = "did not come to an end"
+HARMFUL = True
 CELLS = [
     """\
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 EXERCISE = "ps1.1"
 SAYS = "not yet"
+HARMFUL = True
 CELLS = [
     """\
 def last_words():

@@ -6,6 +6,7 @@ from tests.autograder.handins import right_if
 
 EXERCISE = "ps1.2"
 SAYS = "not yet"
+HARMFUL = True
 CELLS = [
     """\
 PLACES = ("/tmp", "/dev/shm", "/var/tmp", "/run", "/kit", "/var/lock", "/dev/mqueue", "/home", ".")

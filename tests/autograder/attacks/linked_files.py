@@ -9,6 +9,7 @@ EXERCISE = "ps1.1"
 OUTCOMES = {"not attempted"}
 KEEPS = ("ps2.1",)
 SAYS = ("link",)
+HARMFUL = True
 
 
 def build(submitted: Path, student: str) -> None:

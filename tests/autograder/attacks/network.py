@@ -11,8 +11,8 @@ def breached():
     import glob
     import socket
 
-    places = [("127.0.0.1", 47811), ("::1", 47811), ("10.0.2.2", 53), ("169.254.169.254", 80)]
-    places += [("1.1.1.1", 53), ("8.8.8.8", 53)]
+    # A port of this machine, and addresses that belong to nobody: a packet can be sent to these where there is a way out.
+    places = [("127.0.0.1", 47811), ("::1", 47811), ("192.0.2.1", 53), ("198.51.100.1", 80)]
     for place in places:
         family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
         try:

@@ -3,6 +3,7 @@
 EXERCISE = "ps2.2"
 OUTCOMES = {"tampered", "stopped"}
 SAYS = ()
+HARMFUL = True
 CELLS = [
     """\
 def announce():

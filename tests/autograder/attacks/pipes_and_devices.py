@@ -11,6 +11,7 @@ EXERCISE = "ps1.1"
 OUTCOMES = {"not attempted"}
 KEEPS = ("ps2.1",)
 SAYS = ("ps1_infonce.ipynb",)
+HARMFUL = True
 
 
 def build(submitted: Path, student: str) -> None:
