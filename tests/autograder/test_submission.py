@@ -780,3 +780,20 @@ def test_whatever_happens_to_a_cell_its_piece_is_found(data: st.DataObject) -> N
     others = [name for name, each in CELLS.items() if each.set != CELLS[piece].set]
     own = sources.execute([piece], given=dict.fromkeys(others, "lent"), mine=take)
     assert piece in own.pieces, own.notes
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_no_damage_raises(data: st.DataObject) -> None:
+    content = bytearray(course_files("solutions", "ps1")[HOME])
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        piece = data.draw(
+            st.binary(max_size=5) | st.sampled_from([b'"', b"{", b"\\", b"'''", b"%%", b"(", b"\n    "])
+        )
+        content[at : at + data.draw(st.sampled_from([0, len(piece), 300]))] = piece
+    sources = Sources({HOME: bytes(content)})
+    own = sources.execute(["info_nce", "info_nce_gradient"], mine=take)
+    assert own.pieces.keys() <= sources.where.keys()
+    assert sources.where or sources.notes
+    json.dumps([sources.notes, sources.where, own.notes]).encode()
