@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -249,10 +250,19 @@ def suite(
             shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
     shown = {name: case for name, case in shown.items() if (submitted / name).is_dir()}
     course(folder / f"{kind}-course", submitted, WRITTEN)
-    for name in shown:  # one by one, or the first unreadable one ends it all
-        for place in sorted(path.name for path in (submitted / name).iterdir() if path.name in SETS.values()):
-            words = ["--student", name, "--ExecutePreprocessor.shutdown_kernel=immediate"]
-            timed([str(BIN / "nbgrader"), "autograde", place, *words], folder / f"{kind}-course", **TUNED)
+    tasks = [
+        (name, place.name)
+        for name in shown
+        for place in sorted((submitted / name).iterdir())
+        if place.name in SETS.values()
+    ]
+
+    def autograde(task: tuple[str, str]) -> None:  # one by one, or the first unreadable one ends it all
+        words = ["--student", task[0], "--ExecutePreprocessor.shutdown_kernel=immediate"]
+        timed([str(BIN / "nbgrader"), "autograde", task[1], *words], folder / f"{kind}-course", **TUNED)
+
+    with ThreadPoolExecutor(JOBS) as lanes:
+        list(lanes.map(autograde, tasks))
     theirs = nbgrader_scores(folder / f"{kind}-course")
     return {
         who: {
