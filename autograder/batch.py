@@ -24,6 +24,7 @@ from autograder.bench import Order, nothing, work
 from autograder.intake import Handin, find_handins, identify, read_handin
 from autograder.keys import (
     checks_digests,
+    digest,
     environment,
     in_order,
     join_keys,
@@ -37,6 +38,7 @@ from autograder.results import Outcome, StudentResult
 from autograder.settings import Settings
 from idc.errors import UserError
 
+LONGEST = 120  # bytes of a name in a file's name; file systems take 255, and a temporary name is longer
 GRACE = 300.0  # seconds beyond those of a hand-in: for starting up, and for the grader's own work
 SORRY = "This could not be graded yet, which is the grader's fault and not yours. Your instructor is told."
 
@@ -167,6 +169,9 @@ def sweep(out: Path) -> None:
 
 
 def result_file(out: Path, student: str) -> Path:
+    name = student.encode()
+    if len(name) > LONGEST:
+        student = f"{name[:40].decode(errors='ignore')}-{digest(name).hex()[:16]}"
     return out / "results" / f"{student}.json"
 
 

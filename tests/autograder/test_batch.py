@@ -418,6 +418,14 @@ def test_a_second_batch_is_refused_until_the_first_is_gone(tmp_path: Path) -> No
         pass
 
 
+def test_a_long_name_is_no_trouble_for_the_disk(tmp_path: Path) -> None:
+    names = ["ada", "ada lovelace", "ж" * 60, "𠮷" * 60, "𠮷" * 59 + "a"]
+    for name in names:
+        StudentResult(student=name).write(batch.result_file(tmp_path, name))
+    assert {each.student for each in read_results(tmp_path)} == set(names)
+    assert batch.result_file(tmp_path, "ada lovelace").name == "ada lovelace.json"
+
+
 class Scripted(Executor):
     """Answers as a list says; what is submitted is noted."""
 
