@@ -385,6 +385,9 @@ class Remote:
         """Work out a piece that was lent."""
         if call.piece not in self.lent:
             raise Malformed(f"the piece “{text(call.piece)}” was asked for and not lent")
+        methods = methods_of(call.piece)
+        if (call.make is None) == bool(methods) or (methods and call.method not in methods):
+            raise Malformed(f"“{text(call.method)}” of “{text(call.piece)}” was asked for and not lent")
         try:
             header, tensors = pack_answer(self.room.parent.lender(call, deadline))
             self.line.send({"told": header}, tensors, deadline)

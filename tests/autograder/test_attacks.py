@@ -7,11 +7,13 @@ exercises, which must keep their points. All of them meet one warm parent, one a
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +46,7 @@ LIMITS = LimitSettings(
     student_seconds=60.0,
 )
 SECRET = "kestrel-" + "secret-5090"  # what several attacks look for
-PORT = 47811
+PORTS = range(47811, 47819)  # where the attack that looks for a way out knocks
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +65,21 @@ def ears() -> Iterator[list[socket.socket]]:
     """Sockets that listen outside the wall: at a port of this machine and under a name."""
     with socket.socket() as port, socket.socket(socket.AF_UNIX) as name:
         port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        port.bind(("127.0.0.1", PORT))
-        name.bind("\0idc-listens")
+        bind_first_free(port, [("127.0.0.1", number) for number in PORTS])
+        bind_first_free(name, [f"\0idc-listens-{number}" for number in range(len(PORTS))])
         for each in (port, name):
             each.listen()
             each.setblocking(False)
         yield [port, name]
+
+
+def bind_first_free(ear: socket.socket, places: Sequence[Any]) -> None:
+    """Bind to the first place that no other run of these tests holds."""
+    for place in places:
+        with contextlib.suppress(OSError):
+            ear.bind(place)
+            return
+    raise OSError(f"all of {places} are in use")
 
 
 @pytest.fixture

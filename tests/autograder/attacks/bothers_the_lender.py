@@ -1,5 +1,4 @@
-"""What is lent is used for harm: methods that were not meant, arguments without end, more questions than anybody
-can answer."""
+"""What is lent is asked more than anybody can answer: large questions, one after the other, without end."""
 
 EXERCISE = "ps4.2"
 OUTCOMES = {"tampered", "wrong", "stopped"}
@@ -20,10 +19,7 @@ def multi_head_token_matching(query, key, heads, mode="joint", match=token_match
     from autograder.worker import Lender
 
     ask = Lender(line())
-    large = torch.ones(1, 2000, 512)
-    for method in ("__reduce_ex__", "__class__", "numpy", "tofile", "share_memory_", "__globals__", "__init__"):
-        ask(Call("token_matching", ("/tmp/idc-was-here-lender",), (2, 3), method))
-        ask(Call("token_matching", (2,), (), method))
+    large = torch.ones(1, 500, 64)
     while True:
         ask(Call("token_matching", (large.expand(30, -1, -1), large.expand(30, -1, -1))))
 """,

@@ -12,7 +12,7 @@ def breached():
     import socket
 
     # A port of this machine, and addresses that belong to nobody: a packet can be sent to these where there is a way out.
-    places = [("127.0.0.1", 47811), ("::1", 47811), ("192.0.2.1", 53), ("198.51.100.1", 80)]
+    places = [("127.0.0.1", 47811 + number) for number in range(8)] + [("192.0.2.1", 53), ("2001:db8::1", 80)]
     for place in places:
         family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
         try:
@@ -37,7 +37,7 @@ def breached():
     names = glob.glob("/run/**/*sock*", recursive=True) + glob.glob("/tmp/**/*", recursive=True)
     with open("/proc/net/unix") as file:
         names += [line.split()[7].replace("@", "\\0", 1) for line in file.readlines()[1:] if len(line.split()) > 7]
-    for name in names + ["\\0/tmp/.X11-unix/X0", "\\0/tmp/dbus", "\\0idc-listens"]:
+    for name in names + ["\\0/tmp/.X11-unix/X0", "\\0/tmp/dbus", *(f"\\0idc-listens-{number}" for number in range(8))]:
         try:
             with socket.socket(socket.AF_UNIX) as line:
                 line.settimeout(0.3)

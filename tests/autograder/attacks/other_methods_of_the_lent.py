@@ -1,0 +1,35 @@
+"""A class is wrong on purpose, so that the grader lends it; then methods of it are asked for that nobody meant to lend."""
+
+EXERCISE = "ps3.4"
+OUTCOMES = {"tampered"}
+KEEPS = ("ps3.2",)
+SAYS = "was asked for and not lent"
+ALSO_WRONG = {
+    "ps3.3": [
+        """\
+class MultiHeadAttention(nn.Module):
+    def __init__(self, dim, heads, dropout=0.0):
+        super().__init__()
+"""
+    ]
+}
+CELLS = [
+    """\
+def line():
+    import gc
+
+    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
+    return next(each for each in found if each.end.fileno() >= 0)
+
+
+class SelfAttention(MultiHeadAttention):
+    def forward(self, x, mask=None):
+        from autograder.student import Call
+        from autograder.worker import Lender
+
+        ask = Lender(line())
+        for method in ("compile", "register_buffer", "load_state_dict", "__setattr__", "__reduce_ex__", "__init__", "to"):
+            ask(Call("MultiHeadAttention", ("/tmp/idc-was-here-lender",), (4, 2), method))
+        return x
+""",
+]
