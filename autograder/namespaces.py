@@ -23,7 +23,7 @@ MOUNTS, NAMES, MESSAGES, USERS, PROCESSES, NETWORK = (
     0x20000000,
     0x40000000,
 )
-NO_SET_USER, NO_DEVICES, NO_PROGRAMS, RECURSIVE, PRIVATE = 2, 4, 8, 0x4000, 0x40000
+NO_SET_USER, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
 SET_DUMPABLE, DROP_FROM_BOUND, ADOPT_ORPHANS, NO_NEW_PRIVILEGES = 4, 24, 36, 38
 CAPABILITIES = 64
 
@@ -86,10 +86,24 @@ def first_of_its_world(disk: int) -> None:
 
 
 def fresh_folders(disk: int) -> None:
-    """Empty folders for what is written; gone with the last process that sees them."""
+    """Empty folders for what is written; gone with the last process that sees them. Python stays where it lies."""
     for folder in ("/tmp", "/dev/shm"):
+        kept = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in of_python_below(folder)}
         mount("tmpfs", folder, NO_SET_USER | NO_DEVICES, f"mode=1777,size={disk},nr_inodes=20000")
+        for path, handle in kept.items():
+            Path(path).mkdir(parents=True)
+            source = f"/proc/self/fd/{handle}".encode()
+            call("mount", source, path.encode(), None, ctypes.c_ulong(BIND | RECURSIVE), None)
+            os.close(handle)
     os.chdir("/tmp")
+
+
+def of_python_below(folder: str) -> list[str]:
+    """Folders of this Python and its packages that lie below another one, the outermost ones."""
+    everywhere = map(Path, (sys.prefix, sys.base_prefix, *sys.path))
+    places = {str(place.resolve()) for place in everywhere if place.is_dir()}
+    found = sorted(place for place in places if place.startswith(f"{folder}/"))
+    return [place for place in found if not any(place.startswith(f"{other}/") for other in found)]
 
 
 def adopt_orphans() -> None:

@@ -78,6 +78,8 @@ def tracked() -> Iterator[Path]:
 
 def is_given(name: str) -> bool:
     """Whether students get a file, by its name in the project."""
+    if name == "configs/autograder.yaml":  # deadlines, and where the secret lies
+        return False
     return not name.startswith("autograder/") or bool(GIVEN.fullmatch(name))
 
 

@@ -19,7 +19,7 @@ import torch
 from autograder.banks import CANARY, bank
 from autograder.checks import exercise
 from autograder.checks.exercise import Status
-from autograder.namespaces import Limits
+from autograder.namespaces import Limits, of_python_below
 from autograder.plugin import Judge
 from autograder.results import Outcome
 from autograder.sandbox import find_way
@@ -350,6 +350,16 @@ def test_nothing_is_left_of_a_parent() -> None:
     room.close()
 
 
+def test_python_below_tmp_stays_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    below = tmp_path.resolve() / "venv"
+    (below / "lib" / "site-packages").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(below / "lib" / "site-packages"), str(below / "none"), "/usr/lib"])
+    monkeypatch.setattr(sys, "prefix", str(below))
+    assert str(below) in of_python_below(str(tmp_path.parent.resolve()))
+    assert not any(place.startswith(f"{below}/") for place in of_python_below(str(tmp_path.parent.resolve())))
+    assert of_python_below("/dev/shm") == []
+
+
 def test_unknown_ways_are_named() -> None:
     with pytest.raises(UserError, match="auto, namespaces, uid and none"):
         choose("docker")
@@ -367,7 +377,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from autograder import warm
-from autograder.namespaces import Limits
+from autograder.namespaces import Limits, of_python_below
 from autograder.plugin import Judge
 from autograder.results import Outcome
 from autograder.student import Call
