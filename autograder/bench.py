@@ -105,7 +105,7 @@ def try_out(parent: Parent) -> None:
         said = answer.failure.message if answer.failure else "a wrong answer came"
         raise UserError(
             f"the wall does not work on this machine: code of our own, run behind it, failed ({said}). Nobody was graded. "
-            "Is this clone, or its Python, in a folder that is hidden there, such as /tmp? --unsafe grades without a wall."
+            "Can every user read this clone's Python and its packages? --unsafe grades without a wall."
         )
 
 

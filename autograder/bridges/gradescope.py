@@ -281,7 +281,7 @@ def for_instructors(result: StudentResult) -> str:
 
 def grade(root: Path) -> StudentResult:
     """Grade what lies in `root`/submission. Raises UserError where student code cannot be kept apart."""
-    from autograder.bench import grade_one
+    from autograder.bench import grade_one, try_out
     from autograder.intake import read_handin
     from autograder.keys import seed_of
     from autograder.plugin import Judge
@@ -298,6 +298,7 @@ def grade(root: Path) -> StudentResult:
     limits = LimitSettings(memory_mib=memory_for_students(), exercise_seconds=60, student_seconds=SECONDS)
     seed = seed_of(bytes.fromhex(about["secret"]), handin.student, handin.digest())
     with open_parent(isolation_here(), limits.of_the_wall()) as parent:
+        try_out(parent)
         return grade_one(handin, Judge(), parent, sets, seed, limits.student_seconds)
 
 
