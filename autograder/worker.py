@@ -282,7 +282,7 @@ class Seal:
         self.before = [(owner, functions(owner)) for owner in [*owners, *own]]
         self.whole = [dict(vars(owner)) for owner, _ in self.before]
         self.bodies = [
-            (f"{owner.__name__}.{name}", value, value.__code__, value.__defaults__, value.__closure__)
+            (vars(owner), name, value, value.__code__, value.__defaults__, value.__closure__)
             for owner in own
             for name, value in vars(owner).items()
             if isinstance(value, types.FunctionType)
@@ -292,11 +292,12 @@ class Seal:
     def look(self) -> None:
         """Note what of the grader's own is changed at this moment: it may be put back before it is told."""
         self.seen |= {
-            name
-            for name, value, code, defaults, closure in self.bodies
-            if not (
-                value.__code__ is code and value.__defaults__ is defaults and value.__closure__ is closure
-            )
+            f"{owner['__name__']}.{name}"
+            for owner, name, value, code, defaults, closure in self.bodies
+            if owner.get(name) is not value
+            or value.__code__ is not code
+            or value.__defaults__ is not defaults
+            or value.__closure__ is not closure
         }
 
     def broken(self) -> list[str]:
