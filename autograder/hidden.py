@@ -18,6 +18,7 @@ from torch import Tensor
 from autograder.banks import answers, bank
 from autograder.checks import exercise
 from autograder.checks.exercise import SLOPE_TOLERANCE, Exercise, Status, Verdict
+from autograder.checks.inputs import numbers
 from autograder.notebook import Points
 from autograder.student import Answer, Call, Local, Student
 
@@ -30,7 +31,23 @@ def word_tables(rng: np.random.Generator) -> list[Call]:
     return [Call("sinusoidal_encoding", (int(length), 2 * int(pairs))) for length, pairs in sizes]
 
 
-OTHER_CASES: dict[str, Callable[[np.random.Generator], list[Call]]] = {"ps2.1": word_tables}
+def larger_batches(rng: np.random.Generator) -> list[Call]:
+    """Sizes that no visible check has: a gradient that is written out for small ones is found."""
+    calls = exercise("ps1.2").cases(rng)
+    size = int(rng.integers(9, 24))
+    return [*calls, Call("info_nce_gradient", (numbers(rng, size, size),))]
+
+
+def larger_batches(rng: np.random.Generator) -> list[Call]:
+    """Sizes that no visible check has: a gradient that is written out for small ones is found."""
+    size = int(rng.integers(9, 24))
+    return [*exercise("ps1.2").cases(rng), Call("info_nce_gradient", (numbers(rng, size, size),))]
+
+
+OTHER_CASES: dict[str, Callable[[np.random.Generator], list[Call]]] = {
+    "ps1.2": larger_batches,
+    "ps2.1": word_tables,
+}
 
 
 def confirm(id: str, piece: Any, seed: int | None = None) -> Points:
