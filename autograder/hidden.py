@@ -33,13 +33,6 @@ def word_tables(rng: np.random.Generator) -> list[Call]:
 
 def larger_batches(rng: np.random.Generator) -> list[Call]:
     """Sizes that no visible check has: a gradient that is written out for small ones is found."""
-    calls = exercise("ps1.2").cases(rng)
-    size = int(rng.integers(9, 24))
-    return [*calls, Call("info_nce_gradient", (numbers(rng, size, size),))]
-
-
-def larger_batches(rng: np.random.Generator) -> list[Call]:
-    """Sizes that no visible check has: a gradient that is written out for small ones is found."""
     size = int(rng.integers(9, 24))
     return [*exercise("ps1.2").cases(rng), Call("info_nce_gradient", (numbers(rng, size, size),))]
 
