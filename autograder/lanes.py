@@ -21,9 +21,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from idc.cluster import dask_executor
 from idc.errors import UserError
 
-PATIENCE = 20  # seconds to wait for a Dask scheduler, and for an idle process to end
+PATIENCE = 20  # seconds to wait for an idle process to end
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -158,24 +159,5 @@ def executor(jobs: int, dask: str | None, patience: float) -> Iterator[tuple[Exe
         with Lanes(jobs, patience) as lanes:
             yield lanes, 2 * jobs
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UserError("--dask needs the package distributed: pip install distributed.") from error
-    hint = (
-        "Start one with `dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`, or leave --dask out "
-        "to grade on this machine."
-    )
-    try:
-        client = Client(dask, timeout=PATIENCE)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UserError(f"no Dask scheduler answers at {dask} ({error}). {hint}") from error
-    with client:
-        if not (threads := client.nthreads()):
-            raise UserError(f"the Dask scheduler at {dask} has no workers. {hint}")
-        # The same task twice is a second try, not the first one's answer: hence pure=False.
-        pool = client.get_executor(pure=False)
-        try:
-            yield pool, 2 * sum(threads.values())
-        finally:
-            pool.shutdown(wait=False)
+    with dask_executor(dask, "grade") as cluster:
+        yield cluster

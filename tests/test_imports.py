@@ -16,11 +16,12 @@ from autograder.release import is_given
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "idc"
-BASE = {"errors", "files"}
+BASE = {"errors", "files", "cluster"}
 BELOW_SYSTEMS = BASE | {"pieces", "kernels", "captioner"}
 MAY_IMPORT = {  # part of the package -> the parts it may know
     "errors": set(),
     "files": {"errors"},
+    "cluster": {"errors"},
     "pieces": {"pieces"},
     "kernels": {"pieces", "kernels"},
     "captioner": BELOW_SYSTEMS,

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from idc.cluster import dask_executor
 from idc.errors import UserError
 from idc.files import atomic_write, disk_is_full
 from idc.world.render import LOOK, MASK_SIZE
@@ -34,7 +35,6 @@ from idc.world.scene import CHANGE_TYPES
 
 FOLDERS = {"default": "images", "semantic": "sc_images", "nonsemantic": "nsc_images"}
 JOURNAL = "scenes.journal.jsonl"  # the records so far, in the order in which scenes were finished
-PATIENCE = 10  # seconds to wait for a Dask scheduler
 
 
 @dataclass(frozen=True)
@@ -154,22 +154,8 @@ def executor(workers: int, dask: str | None) -> Iterator[tuple[Executor, int]]:
         finally:
             pool.shutdown(cancel_futures=True)
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UserError("--dask needs the package distributed: pip install distributed.") from error
-    hint = (
-        "Start one with `dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`, or leave "
-        "--dask out to render on this machine."
-    )
-    try:
-        client = Client(dask, timeout=PATIENCE)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UserError(f"no Dask scheduler answers at {dask} ({error}). {hint}") from error
-    with client:
-        if not (threads := client.nthreads()):
-            raise UserError(f"the Dask scheduler at {dask} has no workers. {hint}")
-        yield client.get_executor(), 2 * sum(threads.values())
+    with dask_executor(dask, "render") as cluster:
+        yield cluster
 
 
 def read_records(root: Path) -> dict[int, dict[str, Any]]:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from idc import cluster
 from idc.errors import UserError
 from idc.world import layout
 from idc.world import render as renderer
@@ -277,7 +278,7 @@ def test_dask_workers_write_the_same_files(world: Path, tmp_path: Path, threads:
 
 
 def test_no_dask_scheduler_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "PATIENCE", 0.2)
+    monkeypatch.setattr(cluster, "PATIENCE", 0.2)
     with pytest.raises(UserError, match="no Dask scheduler answers at tcp://127"):
         render_world(tmp_path, SCENES, SIZES, SETTINGS, dask="tcp://127.0.0.1:9")
 
