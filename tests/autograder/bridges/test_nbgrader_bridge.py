@@ -643,7 +643,8 @@ def test_formgrader_shows_the_grades_and_a_person_marks_on(browser: Any, lab: st
     for number in (1, 2, 3):
         page.goto(f"{lab}/formgrader/gradebook/{PS1}/{PS1}")
         page.click(f"text=Submission #{number}")
-        page.wait_for_function("!document.querySelector('#ps1-1-comment').placeholder.startsWith('Type')")
+        words = "document.querySelector('#ps1-1-comment').placeholder"
+        page.wait_for_function(f"{words} && !{words}.startsWith('Type')")
         found.add((page.get_attribute("#ps1-1-comment", "placeholder") or "").replace(JOINER, ""))
         page.locator("#ps1-1-check").scroll_into_view_if_needed()
         shot(f"submission_{number}")
