@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ ROOT = RESULTS.parent.parent
 FILE = RESULTS / "grading.json"
 WRITTEN = tuple(set for set in SETS if set != "ps6")
 JOBS = 2
+EVERY = 3  # of the suites, nbgrader sees one case in three: it takes minutes for what ends in seconds here
+WHOLE = 25  # notebooks that nbgrader sees beside the damaged ones
 BIN = Path(sys.executable).parent
 TUNED = {"OMP_NUM_THREADS": "1"}
 Scores = dict[tuple[str, str], float | None]  # student, exercise -> points; None for no mark
@@ -41,7 +43,7 @@ c = get_config()
 c.CourseDirectory.course_id = "course"
 c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
-c.ExecutePreprocessor.timeout = 60
+c.ExecutePreprocessor.timeout = 20
 """
 
 
@@ -207,8 +209,6 @@ def damage(folder: Path, students: int) -> dict[str, Any]:
     submitted = folder / "damaged"
     expected = a_class(submitted, students=300, stopping=0.0, sets=("ps1",), damage=0.05)
     seconds, ours = by_ours(submitted, folder / "damaged-grades", ("ps1",))
-    course(folder / "damaged-course", submitted, ("ps1",))
-    theirs_seconds, theirs = by_nbgrader(folder / "damaged-course", ("ps1",), True)
     spoilt = {student: each for student, each in expected.items() if each.damage}
     intact = {
         student: each for student, each in spoilt.items() if not any(each.lost(id) for id in each.exercises)
@@ -230,8 +230,8 @@ def damage(folder: Path, students: int) -> dict[str, Any]:
         "damaged": len(spoilt),
         "recoverable": len(intact),
         "kinds": sorted({hurt.kind for each in spoilt.values() for hurt in each.damage.values()}),
-        "ours": {**figures(ours), "seconds": round(seconds, 1)},
-        "nbgrader, tuned": {**figures(theirs), "seconds": round(theirs_seconds, 1)},
+        "ours": {**figures(ours, expected), "seconds": round(seconds, 1)},
+        "nbgrader, tuned": {**figures(theirs, few), "seconds": round(theirs_seconds, 1)},
     }
 
 
@@ -245,6 +245,7 @@ def suite(
         case.write(submitted, name)
     _, ours = by_ours(submitted, folder / f"{kind}-grades", WRITTEN)
     shown = {name: case for name, case in names.items() if not getattr(case, "harmful", False)}
+    shown = dict(list(shown.items())[::EVERY])
     for place in submitted.iterdir():  # nbgrader takes folders only, and must not see what is harmful
         if place.name not in shown or not place.is_dir():
             shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
