@@ -76,11 +76,53 @@ def speed() -> str:
     return "\n".join(lines)
 
 
+def grading() -> str:
+    """A class before this grader and before nbgrader, as far as it was measured."""
+    parts = read(RESULTS / "grading.json")["parts"]
+    tuned = "nbgrader, tuned"
+    rows = [
+        ("", "this grader", "nbgrader autograde", "tuned: one thread, kernels ended at once"),
+        ("---",) * 4,
+    ]
+    if time := parts.get("throughput"):
+        what = (
+            f"{time['notebooks']} notebooks of {time['students']} students, 2 cores, isolated, nothing cached"
+        )
+        seconds = {who: "; ".join(f"{each:.0f} s" for each in runs) for who, runs in time["seconds"].items()}
+        more = {
+            who: f"{seconds[who]} ({times:.1f} times ours)" for who, times in time["times_faster"].items()
+        }
+        rows.append((what, seconds["ours"], more["nbgrader"], more[tuned]))
+        marks = {
+            who: f"{found['right']} of {time['notebooks']}"
+            for who, found in time["notebooks_by_mark"].items()
+        }
+        rows.append(("of these with exactly the right mark", marks["ours"], marks["nbgrader"], marks[tuned]))
+    if cost := parts.get("overhead"):
+        what = f"what the wall costs a hand-in of 17 exercises, beside {cost['checks_s']:.1f} s of checks"
+        rows.append((what, f"{cost['overhead_ms']} ms (asked: 150)", "", ""))
+    for name, what in (
+        ("attacks", "attacks that earn a mark, or cost a right answer its own"),
+        ("honest", "right answers in an odd form that earn less than all"),
+    ):
+        if part := parts.get(name):
+            unfair = {who: f"{len(part[who]['unfair'])} of {part[who]['shown']}" for who in ("ours", tuned)}
+            rows.append((what, unfair["ours"], "", unfair[tuned]))
+    if damage := parts.get("damage"):
+        what = f"{damage['notebooks']} notebooks, {damage['damaged']} damaged, {damage['recoverable']} of these recoverable"
+        told = {}
+        for who in ("ours", tuned):
+            right = sum(damage[who][kind]["right"] for kind in ("whole_notebooks", "damaged_but_recoverable"))
+            told[who] = f"of {damage[who]['shown']}: {damage[who]['rows']}; {right}"
+        rows.append((f"{what}: rows; exactly right marks", told["ours"], "", told[tuned]))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def growth() -> str:
     return f"Largest exponents of growth with the batch size: {scaling.told(read(scaling.FILE))}."
 
 
-TABLES = {"facts": facts, "speed": speed, "growth": growth}
+TABLES = {"facts": facts, "grading": grading, "speed": speed, "growth": growth}
 
 
 @command
