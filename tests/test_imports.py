@@ -79,7 +79,9 @@ def test_every_folder_has_its_place_in_the_order() -> None:
 
 
 STUDENTS = [
-    path for path in sorted((ROOT / "autograder").rglob("*.py")) if is_given(path.relative_to(ROOT).as_posix())
+    path
+    for path in sorted((ROOT / "autograder").rglob("*.py"))
+    if is_given(path.relative_to(ROOT).as_posix())
 ]  # the part of the grader that students get
 
 

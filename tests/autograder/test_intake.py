@@ -578,7 +578,9 @@ def test_what_may_not_be_read(place: Path) -> None:
     put(place / PS2).chmod(0)
     put(place / "ps3_attention" / "a.ipynb").parent.chmod(0)
     put(place.parent / "eve.ipynb").chmod(0)
-    for folder in [each for each in place.parents if each.name.startswith(("pytest-", "popen-", "test_", "submitted"))]:
+    for folder in [
+        each for each in place.parents if each.name.startswith(("pytest-", "popen-", "test_", "submitted"))
+    ]:
         folder.chmod(0o755)  # pytest's own are closed to others
     was = os.geteuid()
     if was == 0:
