@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,20 +60,23 @@ from idc.own import adopt_everywhere
 adopt_everywhere(Path("../assignments"))"""
 
 
-def tracked() -> Iterator[Path]:
-    """The files of the project that git knows, below what students get."""
+def in_git(places: Iterable[str], what: str) -> list[Path]:
+    """The files of the project that git knows or would take, below some places. what: is made of them, for the message."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *TAKEN],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *places],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     if listed.returncode:
-        raise UserError(f"{ROOT} is no git checkout ({listed.stderr.strip()}); the kit is made from a clone.")
-    for name in sorted(set(listed.stdout.split("\0")) - {""}):
-        if is_given(name) and (ROOT / name).is_file():
-            yield Path(name)
+        raise UserError(f"{ROOT} is no git checkout ({listed.stderr.strip()}); {what} is made from a clone.")
+    return [Path(name) for name in sorted(set(listed.stdout.split("\0")) - {""}) if (ROOT / name).is_file()]
+
+
+def tracked() -> list[Path]:
+    """The files that students get."""
+    return [path for path in in_git(TAKEN, "the kit") if is_given(path.as_posix())]
 
 
 def is_given(name: str) -> bool:
@@ -174,7 +177,7 @@ def walkthrough(text: str) -> str:
 
 def make_kit(folder: Path, pictures: bool) -> None:
     """Write the student kit into an empty folder."""
-    names = list(tracked())
+    names = tracked()
     missing = [f"assignments/{set}" for set in SETS.values() if not any(set in name.parts for name in names)]
     if missing:
         raise UserError(f"{', '.join(missing)} missing; `make assignments` generates them from solutions/.")

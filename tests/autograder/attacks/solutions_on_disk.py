@@ -10,7 +10,7 @@ def breached():
     import os
 
     wanted = {"solutions", "banks", "gradebook.db", ".git", "nbgrader_config.py", "hidden.py", "release.py"}
-    for root in ("/home", "/root", "/home2", "/srv", "/mnt", "/media", "/opt", "/tmp", "/var", "/run", "/data", os.getcwd(),
+    for root in ("/home", "/root", "/srv", "/mnt", "/media", "/opt", "/tmp", "/var", "/run", "/data", os.getcwd(),
                  *os.environ.get("PYTHONPATH", "").split(":"), os.path.dirname(os.path.dirname(autograder_home()))):
         for folder, folders, files in os.walk(root or "/nowhere"):
             if folder.count("/") > 7 or "site-packages" in folder:

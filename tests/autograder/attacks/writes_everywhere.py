@@ -15,7 +15,7 @@ def breached():
     import idc
 
     files = [autograder.__file__, idc.__file__, torch.__file__, os.__file__, sys.executable, "/etc/passwd", "/etc/hosts"]
-    folders = {os.path.dirname(name) for name in files} | {"/", "/usr/local", "/etc", "/home", "/root", "/home2", sys.prefix}
+    folders = {os.path.dirname(name) for name in files} | {"/", "/usr/local", "/etc", "/home", "/root", sys.prefix}
     done = False
     for folder in folders:
         try:
