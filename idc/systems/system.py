@@ -5,31 +5,51 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from idc.captioner.search import Captions, Search
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
+from idc.errors import UserError
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One phase of training, e.g. "caption", or "adapt" before it."""
+    """One phase of training, e.g. "caption", or "adapt" before it.
+
+    measure: what its snapshots are compared by on val, the system's captions or its retrieval.
+    """
 
     name: str
+    measure: Literal["captions", "retrieval"] = "captions"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that the optimiser moves in the same way.
+
+    rate: a factor for the scheduled learning rate. decays: whether they get `optim.weight_decay`.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    rate: float = 1.0
+    decays: bool = True
 
 
 class System(nn.Module, ABC):
     """One published method, assembled from pieces.
 
-    The loop calls `losses` on a training batch, weights the parts by the configuration and steps;
-    `after_step` then restores any constraint on the parameters. Captioning is `caption`.
+    Before a stage of training the loop says `begin` and asks for `groups`. In every step it calls `losses` on a
+    batch, weights the parts by the configuration and steps; `after_step` then restores any constraint on the
+    parameters. Captioning is `caption`; a system that can find pairs by sentences offers `embed_pairs` and
+    `embed_words`.
     """
 
     Config: ClassVar[type]
-    loss_weights: ClassVar[dict[str, float]]  # the published weight of each part of the loss
+    loss_weights: ClassVar[dict[str, float]]  # the published weight of each part of the loss, of all stages
     vocabulary: Vocabulary
 
     @classmethod
@@ -39,17 +59,25 @@ class System(nn.Module, ABC):
     ) -> System:
         """A fresh system for grids (C, H, W) and captions of at most `max_words` ids with START and END."""
 
-    def stages(self) -> tuple[Stage, ...]:
-        """The phases of training, in order."""
+    @classmethod
+    def stages(cls) -> tuple[Stage, ...]:
+        """The phases of training, in order. Each begins with the best weights of the one before."""
         return (Stage("caption"),)
+
+    def begin(self, stage: str) -> None:
+        """Be in this stage from now on: it decides what `losses` gives and what `groups` names; weights stay."""
+
+    def groups(self) -> list[Group]:
+        """What the optimiser may move in the present stage; parameters in no group are frozen."""
+        return [Group(tuple(self.parameters()))]
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters of all groups."""
+        return (parameter for group in self.groups() for parameter in group.parameters)
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The unweighted parts of the loss, each a scalar in nats."""
-
-    def trained_parameters(self) -> Iterable[nn.Parameter]:
-        """The parameters the optimiser may move."""
-        return self.parameters()
+        """The unweighted parts of the present stage's loss, each a scalar in nats."""
 
     def after_step(self) -> None:
         """Called after every optimiser step."""
@@ -57,3 +85,23 @@ class System(nn.Module, ABC):
     @abstractmethod
     def caption(self, pairs: Pairs, search: Search) -> Captions:
         """What the system says about each pair; `pairs.words` is not looked at."""
+
+    def sentence(self, tokens: list[int]) -> str:
+        """What the ids of a caption say. Systems that speak with ids of their own say it differently."""
+        return self.vocabulary.decode(tokens)
+
+    def embed_pairs(self, pairs: Pairs) -> Float[Tensor, "B D"]:
+        """A vector of length 1 for each pair, near those of the sentences that describe it.
+
+        Raises UserError where the system has no retrieval; so does `embed_words`.
+        """
+        raise self.no_retrieval()
+
+    def embed_words(self, words: Int[Tensor, "K L"]) -> Float[Tensor, "K D"]:
+        """A vector of length 1 for each sentence. words: ids of the data's vocabulary, START … END, then 0."""
+        raise self.no_retrieval()
+
+    def no_retrieval(self) -> UserError:
+        return UserError(
+            f"{type(self).__name__} has no retrieval: it cannot find pairs by sentences. Take a system that can."
+        )
