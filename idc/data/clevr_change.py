@@ -37,9 +37,14 @@ class Family:
     def has(self, scene: int) -> bool:
         return scene < len(self.start) and bool(0 <= self.start[scene] <= self.end[scene])
 
+    def rows(self, scene: int) -> NDArray[np.integer]:
+        """All captions of the scene, (K, L) ids."""
+        return self.labels[self.start[scene] : self.end[scene] + 1]
+
     def choose(self, scene: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """One of the scene's captions as ids, drawn uniformly."""
-        return self.labels[rng.integers(self.start[scene], self.end[scene] + 1)].astype(np.int64)
+        rows = self.rows(scene)
+        return rows[rng.integers(len(rows))].astype(np.int64)
 
 
 def read_labels(path: str | Path) -> dict[str, Family]:
@@ -191,6 +196,25 @@ class ClevrChange(torch.utils.data.Dataset[Item]):
             raise UserError(
                 f"{len(scenes)} scenes of the {self.split} split have {what}: {some(scenes)}; {way_out}."
             )
+
+    @property
+    def longest(self) -> int:
+        """How many ids a caption may have, START and END included."""
+        return int(self.labels[""].labels.shape[1])
+
+    def image_ids(self) -> tuple[str, ...]:
+        """The names of the change pairs, in the order of the items."""
+        return tuple(f"{scene:06d}.png" for scene in self.scene_ids)
+
+    def references(self) -> dict[str, list[str]]:
+        """{image id: captions} of every pair, as the label file has them."""
+        return {
+            f"{scene:06d}.png{ending}": [
+                self.vocabulary.decode(row) for row in self.labels[prefix].rows(scene).tolist()
+            ]
+            for prefix, ending in (("", ""), ("neg_", "_n"))
+            for scene in self.scene_ids
+        }
 
     def __len__(self) -> int:
         return len(self.scene_ids)

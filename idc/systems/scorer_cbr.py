@@ -135,9 +135,11 @@ class ScorerCBR(System):
             yield from self.cbr.parameters()
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """L_cap, L_cv and L_cm, each the mean of the two passes."""
+        """L_cap, L_cv and L_cm, each the mean of the two passes; without distractors there is one pass."""
         change, no_change = batch.change, batch.no_change
         first = self.before(change.before)
+        if no_change is None:
+            return self.pass_losses(change, first)
         second = first if no_change.before is change.before else self.before(no_change.before)
         passes = self.pass_losses(change, first), self.pass_losses(no_change, second)
         return {name: (passes[0][name] + passes[1][name]) / 2 for name in passes[0]}

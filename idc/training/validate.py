@@ -35,7 +35,7 @@ def caption_split(
         for start in tqdm(starts, desc=f"captioning {data.split}", unit="batch", disable=not progress):
             items = [data[(0, index)] for index in range(start, min(start + batch_size, len(data)))]
             batch = data.collate(items).to(device)
-            for pairs in (batch.change, batch.no_change):
+            for pairs in batch.passes():
                 said = system.caption(pairs, search).tokens.tolist()
                 for name, tokens in zip(pairs.image_ids, said, strict=True):
                     captions[name] = system.vocabulary.decode(tokens)
