@@ -53,8 +53,12 @@ class TrainSplitConfig:
 
 @dataclass(config=STRICT, frozen=True)
 class DataConfig:
-    """Where the data are; what is left null has its usual place below `root`, see `path`."""
+    """Where the data are; what is left null has its usual place below `root`, see `path`.
 
+    kind: the data set, and with it the layout of its files.
+    """
+
+    kind: Literal["clevr_change", "spot_the_diff", "image_editing_request"] = "clevr_change"
     root: str = "data/clevr_change"
     backbone: str = "resnet101"
     grids: str | None = None
