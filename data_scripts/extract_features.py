@@ -2,6 +2,9 @@
 
     python data_scripts/extract_features.py --root data/rendered --backbone rendered
     python data_scripts/extract_features.py --root data/clevr_change --backbone resnet101 --device cuda
+    python data_scripts/extract_features.py --root data/rendered --backbone pixels96
+
+The last one keeps the pictures themselves, squashed, for systems with a network of their own.
 
 Interrupted, the same command continues.
 """
@@ -11,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from idc.backbones import load_backbone
+from idc.backbones import BACKBONES, load_backbone
 from idc.data.features import check_agreement, device_of, extract_flat, extract_npy
 from idc.errors import command
 
@@ -22,7 +25,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--backbone", choices=("rendered", "resnet101"), default="rendered")
+    parser.add_argument("--backbone", choices=BACKBONES, default="rendered")
     parser.add_argument("--weights", type=Path, help="a local weights file instead of the default ones")
     parser.add_argument(
         "--store",

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from idc.errors import UserError
 
+BACKBONES = ("rendered", "resnet101", "pixels96", "pixels224")
+
 
 class Backbone(nn.Module, ABC):
     """Picture to grid; `grid_shape` is (C, H, W)."""
@@ -61,4 +63,8 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
         from idc.backbones import resnet101
 
         return resnet101.load(weights)
-    raise UserError(f"there is no backbone “{name}”; choose rendered or resnet101.")
+    if name in ("pixels96", "pixels224"):
+        from idc.backbones import pixels
+
+        return pixels.load(name, weights)
+    raise UserError(f"there is no backbone “{name}”; choose one of {', '.join(BACKBONES)}.")

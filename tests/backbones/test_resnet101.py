@@ -158,7 +158,7 @@ def test_the_default_weights_are_the_first_imagenet_ones(
 
 
 def test_no_such_backbone() -> None:
-    with pytest.raises(UserError, match="no backbone “vgg”; choose rendered or resnet101"):
+    with pytest.raises(UserError, match="no backbone “vgg”; choose one of rendered, resnet101, pixels96"):
         load_backbone("vgg")
 
 
