@@ -66,19 +66,41 @@ def describe(rng: np.random.Generator, thing: Object) -> str:
     return "the " + " ".join(say(rng, value) for value in thing.attributes)
 
 
+def directions(view: View) -> dict[str, np.ndarray]:
+    """The unit vectors on the ground along which the camera sees left, right, front and behind."""
+    forward = np.subtract(view.target[:2], view.camera[:2])
+    forward /= np.hypot(*forward)
+    right = np.array([forward[1], -forward[0]])
+    return {"left": -right, "right": right, "front": -forward, "behind": forward}
+
+
 def related(first: Object, relation: str, second: Object, view: View, margin: float = 0.0) -> bool:
     """Whether `first` is left of, right of, in front of or behind `second`, seen from `view`.
 
     True when it is by more than `margin` along the camera's direction on the ground.
     """
-    forward = np.subtract(view.target[:2], view.camera[:2])
-    forward /= np.hypot(*forward)
-    right = np.array([forward[1], -forward[0]])
     offset = np.subtract(first.position, second.position)
-    along = {"left": -right, "right": right, "front": -forward, "behind": forward}
+    along = directions(view)
     if relation not in along:
         raise UserError(f"“{relation}” is no relation; choose one of left, right, front, behind.")
     return bool(offset @ along[relation] > margin)
+
+
+def relations(thing: Object, scene: Scene, view: View) -> list[tuple[str, Object]]:
+    """What `thing` is clearly left of, right of, in front of and behind, among the objects that look different."""
+    return [
+        (relation, other)
+        for other in scene.objects
+        if other.attributes != thing.attributes
+        for relation in RELATIONS
+        if related(thing, relation, other, view, CLEAR)
+    ]
+
+
+def relate(rng: np.random.Generator, relation: str, other: Object) -> str:
+    """One way to say a relation: "to the left of the big cyan rubber ball"."""
+    words = RELATIONS[relation]
+    return f"{words[rng.integers(len(words))]} {describe(rng, other)}"
 
 
 def refer(rng: np.random.Generator, thing: Object, scene: Scene, view: View) -> str:
@@ -89,18 +111,11 @@ def refer(rng: np.random.Generator, thing: Object, scene: Scene, view: View) -> 
     if sum(other.attributes == thing.attributes for other in scene.objects) != 1:
         raise UserError(f"“{' '.join(thing.attributes)}” does not pick out exactly one object of the scene.")
     phrase = describe(rng, thing)
-    facts = [
-        (relation, other)
-        for other in scene.objects
-        if other.attributes != thing.attributes
-        for relation in RELATIONS
-        if related(thing, relation, other, view, CLEAR)
-    ]
+    facts = relations(thing, scene, view)
     if rng.random() >= WITH_RELATION or not facts:
         return phrase
     relation, other = facts[rng.integers(len(facts))]
-    words = RELATIONS[relation]
-    return f"{phrase} that is {words[rng.integers(len(words))]} {describe(rng, other)}"
+    return f"{phrase} that is {relate(rng, relation, other)}"
 
 
 def change_sentence(rng: np.random.Generator, before: Scene, after: Scene, change: Change, view: View) -> str:
