@@ -16,7 +16,7 @@ counts several times, once for each rank.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,9 +97,17 @@ def similarities(texts: Float[Tensor, "T D"], pairs: Float[Tensor, "P D"]) -> Fl
     return (texts.cpu().double() @ pairs.cpu().double().T).float()
 
 
-def joined(parts: Sequence[Ranks]) -> Ranks:
-    """The ranks of all queries from those of parts of them."""
-    return Ranks(torch.cat([part.nearer for part in parts]), torch.cat([part.tied for part in parts]))
+def in_chunks(rank: Callable[[slice], Ranks], queries: int, chunk: int) -> Ranks:
+    """The ranks of all queries, `chunk` at a time; rank(part) gives those of a part.
+
+    They are written to one place: kept as they come, they would lie scattered between what is freed around them.
+    """
+    whole = Ranks(torch.empty(queries, dtype=torch.long), torch.empty(queries, dtype=torch.long))
+    for start in range(0, queries, chunk):
+        part = slice(start, min(start + chunk, queries))
+        ranks = rank(part)
+        whole.nearer[part], whole.tied[part] = ranks.nearer, ranks.tied
+    return whole
 
 
 def ceiling(captions: Sequence[str], owner: Sequence[int]) -> dict[str, dict[str, float]]:
@@ -151,20 +159,20 @@ def retrieval_report(
     Raises UserError for a pair without captions and for vectors that are no numbers.
     """
     texts, pairs, owner = texts.cpu().double(), pairs.cpu().double(), owner.cpu()
-    by_text = [
-        text_to_pair(similarities(part, pairs), owners)
-        for part, owners in zip(texts.split(chunk), owner.split(chunk), strict=True)
-    ]
-    by_pair = [
-        pair_to_text(similarities(texts, part), owner, queries)
-        for part, queries in zip(pairs.split(chunk), torch.arange(len(pairs)).split(chunk), strict=True)
-    ]
+    numbers = torch.arange(len(pairs))
+
+    def by_text(part: slice) -> Ranks:
+        return text_to_pair(similarities(texts[part], pairs), owner[part])
+
+    def by_pair(part: slice) -> Ranks:
+        return pair_to_text(similarities(texts, pairs[part]), owner, numbers[part])
+
     return {
         "pairs": len(pairs),
         "captions": len(texts),
         "distinct_captions": len(set(captions)),
-        "text_to_pair": joined(by_text).figures(),
-        "pair_to_text": joined(by_pair).figures(),
+        "text_to_pair": in_chunks(by_text, len(texts), chunk).figures(),
+        "pair_to_text": in_chunks(by_pair, len(pairs), chunk).figures(),
         "ceiling": ceiling(captions, owner.tolist()),
         "chance": chance(len(pairs)),
     }
