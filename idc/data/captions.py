@@ -4,7 +4,8 @@ The label file (HDF5) has, for each family of captions, four arrays in the publi
 `labels` (M, L) ids padded with 0, one row per caption, scenes in the order of their sorted file names;
 `label_start_idx` and `label_end_idx` (N,), the first and the last row (inclusive) of scene i, both -1 for an
 id without captions; `label_length` (M,), tokens with START and END. The no-change captions have the prefix
-`neg_`. Rendered worlds add `rev_`, the change played backwards, which published files do not have.
+`neg_`. Rendered worlds add `rev_`, the change played backwards, which published files do not have. Data sets whose
+pairs have no numbers add `image_ids` (N,), the names of the pairs that i counts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ class Preprocessed:
 
     longest: tokens of the longest caption with START and END. unknown: how often each word outside the train
     split became <UNK>. cut: captions that were shortened. blanks: captions with two spaces in a row, which
-    the published tokenisation turns into an empty word.
+    the published tokenisation turns into an empty word. empty: captions without a word that were left out; silent:
+    pairs that had no other. shared: pairs of pictures that stand in several splits under different names.
     """
 
     vocabulary: Vocabulary
@@ -55,6 +57,9 @@ class Preprocessed:
     unknown: Counter[str]
     cut: int
     blanks: int
+    empty: int = 0
+    silent: int = 0
+    shared: int = 0
 
 
 def read_captions(path: Path) -> dict[int, list[str]]:
@@ -99,6 +104,11 @@ def known_scenes(root: Path) -> set[int] | None:
     return known
 
 
+def caption_of(scene: int, prefix: str) -> str:
+    """Where a caption of CLEVR-Change stands, for error messages."""
+    return f"scene {scene:06d} in {FAMILIES[prefix]}"
+
+
 def encode_family(
     captions: dict[int, list[str]],
     vocabulary: Vocabulary,
@@ -106,11 +116,12 @@ def encode_family(
     prefix: str = "",
     *,
     cut: bool = False,
+    place: Callable[[int, str], str] = caption_of,
 ) -> dict[str, np.ndarray]:
     """The four arrays of one family of captions, see the module's first lines; N = largest id + 1.
 
-    Raises UserError for a caption of more than `length` ids, naming its scene; with `cut` its last words are
-    left out instead, END stays.
+    Raises UserError for a caption of more than `length` ids, saying with `place` where it stands; with `cut` its last
+    words are left out instead, END stays.
     """
     scenes = sorted(captions)
     start, end = (np.full(scenes[-1] + 1, -1, dtype=np.int64) for _ in range(2))
@@ -123,8 +134,8 @@ def encode_family(
             if len(ids) > length:
                 if not cut:
                     raise UserError(
-                        f"a caption of scene {scene:06d} in {FAMILIES[prefix]} has {len(ids)} tokens with START and "
-                        f"END, more than {length}: “{sentence}”. Allow more with --max-length {len(ids)}, or give --cut."
+                        f"a caption of {place(scene, prefix)} has {len(ids)} tokens with START and END, more than "
+                        f"{length}: “{sentence}”. Allow more with --max-length {len(ids)}, or give --cut."
                     )
                 ids = [*ids[: length - 1], vocabulary.END]
             labels[row, : len(ids)] = ids
@@ -138,15 +149,13 @@ def encode_family(
     }
 
 
-def reference_file(families: dict[str, dict[int, list[str]]]) -> dict[str, Any]:
-    """References in COCO's caption format: "000002.png" for the change pair, "000002.png_n" for the other."""
+def reference_file(captions: Iterable[tuple[str, list[str]]]) -> dict[str, Any]:
+    """References in COCO's caption format, from image ids and what is said about each."""
     images: list[dict[str, str]] = []
     annotations: list[dict[str, str | int]] = []
-    for prefix, ending in (("", ""), ("neg_", "_n")):
-        for scene, sentences in sorted(families[prefix].items()):
-            name = f"{scene:06d}.png{ending}"
-            images.append({"id": name})
-            annotations += [{"image_id": name, "caption": sentence} for sentence in sentences]
+    for name, sentences in captions:
+        images.append({"id": name})
+        annotations += [{"image_id": name, "caption": sentence} for sentence in sentences]
     for number, annotation in enumerate(annotations):
         annotation["id"] = number
     return {"info": {}, "licenses": [], "type": "captions", "images": images, "annotations": annotations}
@@ -157,19 +166,62 @@ def words_fingerprint(vocabulary: Vocabulary) -> str:
     return hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()[:16]
 
 
-def preprocess(root: Path, length: int = LONGEST, *, cut: bool = False) -> Preprocessed:
+def write_files(
+    root: Path,
+    vocabulary: Vocabulary,
+    families: dict[str, dict[int, list[str]]],
+    references: Iterable[tuple[str, list[str]]],
+    length: int | None,
+    *,
+    cut: bool = False,
+    place: Callable[[int, str], str] = caption_of,
+    image_ids: list[str] | None = None,
+) -> Preprocessed:
     """Write transformer_vocab.json, transformer_labels.hdf5 and total_change_captions_reformat.json.
+
+    families: captions by prefix and scene. references: see `reference_file`. length: None for that of the longest
+    caption. image_ids: the pairs' names where they have no numbers. Nothing is written unless all is well.
+    Raises UserError as `encode_family` does, and for a length without room for a word.
+    """
+    import h5py
+
+    lengths: list[int] = []
+    unknown: Counter[str] = Counter()
+    blanks = 0
+    for sentence in (s for captions in families.values() for group in captions.values() for s in group):
+        tokens = tokenize(sentence)
+        unknown.update(token for token in tokens if token not in vocabulary)
+        lengths.append(len(tokens) + 2)
+        blanks += "" in tokens
+    length = max(lengths) if length is None else length
+    if length < 3:
+        raise UserError(
+            f"--max-length {length} leaves no room for a word beside START and END; give 3 or more."
+        )
+    arrays: dict[str, np.ndarray] = {}
+    for prefix, captions in families.items():
+        arrays |= encode_family(captions, vocabulary, length, prefix, cut=cut, place=place)
+
+    vocabulary.to_json(root / "transformer_vocab.json")
+    with atomic_write(root / "transformer_labels.hdf5") as path, h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+        if image_ids is not None:
+            file.create_dataset("image_ids", data=image_ids, dtype=h5py.string_dtype())
+        file.attrs["vocabulary"] = words_fingerprint(vocabulary)
+    with atomic_write(root / "total_change_captions_reformat.json") as path:
+        path.write_text(json.dumps(reference_file(references)) + "\n", encoding="utf-8")
+    too_long = sum(each > length for each in lengths)
+    return Preprocessed(vocabulary, len(lengths), max(lengths), unknown, too_long, blanks)
+
+
+def preprocess(root: Path, length: int = LONGEST, *, cut: bool = False) -> Preprocessed:
+    """Write a CLEVR-Change's vocabulary, labels and references, see `write_files`.
 
     The vocabulary has the words of the train split only, of all families. Nothing is written unless all is
     well. Raises UserError for a caption of a scene that has no picture, for a scene of a split that has no
     caption, for an empty and for a too long caption.
     """
-    import h5py
-
-    if length < 3:
-        raise UserError(
-            f"--max-length {length} leaves no room for a word beside START and END; give 3 or more."
-        )
     families = {
         prefix: read_captions(root / file)
         for prefix, file in FAMILIES.items()
@@ -193,29 +245,17 @@ def preprocess(root: Path, length: int = LONGEST, *, cut: bool = False) -> Prepr
                     f"{len(bare)} scenes of the {split} split have no caption in {root / FAMILIES[prefix]}: {some(bare)}. "
                     "Make or download that file again, or remove the scenes from splits.json."
                 )
-
-    def sentences() -> Iterator[str]:
-        return (s for captions in families.values() for group in captions.values() for s in group)
-
-    vocabulary = Vocabulary.from_sentences(
-        s for captions in families.values() for scene in splits["train"] for s in captions[scene]
+    return write_files(
+        root,
+        Vocabulary.from_sentences(
+            s for captions in families.values() for scene in splits["train"] for s in captions[scene]
+        ),
+        families,
+        (  # "000002.png" for the change pair, "000002.png_n" for the other
+            (f"{scene:06d}.png{ending}", sentences)
+            for prefix, ending in (("", ""), ("neg_", "_n"))
+            for scene, sentences in sorted(families[prefix].items())
+        ),
+        length,
+        cut=cut,
     )
-    arrays: dict[str, np.ndarray] = {}
-    for prefix, captions in families.items():
-        arrays |= encode_family(captions, vocabulary, length, prefix, cut=cut)
-    unknown: Counter[str] = Counter()
-    count = longest = too_long = blanks = 0
-    for sentence in sentences():
-        tokens = tokenize(sentence)
-        unknown.update(token for token in tokens if token not in vocabulary)
-        count, longest = count + 1, max(longest, len(tokens) + 2)
-        too_long, blanks = too_long + (len(tokens) + 2 > length), blanks + ("" in tokens)
-
-    vocabulary.to_json(root / "transformer_vocab.json")
-    with atomic_write(root / "transformer_labels.hdf5") as path, h5py.File(path, "w") as file:
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array)
-        file.attrs["vocabulary"] = words_fingerprint(vocabulary)
-    with atomic_write(root / "total_change_captions_reformat.json") as path:
-        path.write_text(json.dumps(reference_file(families)) + "\n", encoding="utf-8")
-    return Preprocessed(vocabulary, count, longest, unknown, too_long, blanks)

@@ -26,13 +26,24 @@ class Family:
     """The captions of one kind: rows of `labels` from start[scene] to end[scene], both inclusive.
 
     An id without captions has start -1. vocabulary: the fingerprint of the words the labels were made with,
-    None in published files, which do not say.
+    None in published files, which do not say. image_ids: the names of the pairs where they have no numbers; "scene"
+    is then the place of a name.
     """
 
     labels: NDArray[np.integer]
     start: NDArray[np.integer]
     end: NDArray[np.integer]
     vocabulary: str | None = None
+    image_ids: tuple[str, ...] | None = None
+
+    def check_words(self, vocabulary: Vocabulary, way_out: str) -> None:
+        """Raise UserError unless the labels were made with this vocabulary. way_out: what makes both."""
+        largest, count = int(self.labels.max()), len(vocabulary)
+        if self.vocabulary not in (None, words_fingerprint(vocabulary)) or largest >= count:
+            raise UserError(
+                f"the labels were made with another vocabulary than this one of {count} words (their largest id is "
+                f"{largest}). Take the files of one preprocessing: {way_out} anew."
+            )
 
     def has(self, scene: int) -> bool:
         return scene < len(self.start) and bool(0 <= self.start[scene] <= self.end[scene])
@@ -48,7 +59,7 @@ class Family:
 
 
 def read_labels(path: str | Path) -> dict[str, Family]:
-    """The families of a label file by prefix: "", "neg_" and, for rendered worlds, "rev_".
+    """The families of a label file by prefix: "", "neg_" where there are distractors and, for rendered worlds, "rev_".
 
     Everything is read at once (some 50 MB for the real set), so that workers need no open file. Where
     `path` is missing, the same name ending in `.h5`, as in the published archive, is taken.
@@ -68,6 +79,7 @@ def read_labels(path: str | Path) -> dict[str, Family]:
     try:
         with h5py.File(path, "r") as file:
             mark = file.attrs.get("vocabulary")
+            names = tuple(file["image_ids"].asstr()[:]) if "image_ids" in file else None
             for prefix in ("", "neg_", "rev_"):
                 if f"{prefix}labels" in file:
                     families[prefix] = Family(
@@ -75,13 +87,15 @@ def read_labels(path: str | Path) -> dict[str, Family]:
                         file[f"{prefix}label_start_idx"][:].astype(np.int64),
                         file[f"{prefix}label_end_idx"][:].astype(np.int64),
                         None if mark is None else str(mark),
+                        names,
                     )
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"{path} is not a readable label file ({error}). {again}") from error
-    if not {"", "neg_"} <= set(families):
+    if not {"", "neg_"} <= set(families) and (names is None or "" not in families):
         raise UserError(f"{path} lacks labels or neg_labels. {again}")
     for prefix, family in families.items():
         fits = family.labels.ndim == 2 and family.start.ndim == 1 and family.start.shape == family.end.shape
+        fits = fits and (names is None or len(names) == len(family.start))
         if not fits or not len(family.labels) or family.end.max(initial=-1) >= len(family.labels):
             raise UserError(f"the row ranges of {prefix}labels in {path} do not fit its rows. {again}")
     return families
@@ -166,18 +180,14 @@ class ClevrChange(torch.utils.data.Dataset[Item]):
                 "data.train.reversal=0, or run preprocess_captions.py on a root with reversed_captions.json."
             )
         preprocess = f"`python data_scripts/preprocess_captions.py --root {root}` makes them"
+        if "neg_" not in self.labels:
+            raise UserError(f"the labels are of a data set without distractors (data.kind?); {preprocess}.")
         for prefix in ["", "neg_"] + (["rev_"] if self.reversal else []):
             family = self.labels[prefix]
             self.complain(
                 [s for s in scenes if not family.has(s)], f"no caption in {prefix}labels", preprocess
             )
-            largest, count = int(family.labels.max()), len(self.vocabulary)
-            strange = family.vocabulary not in (None, words_fingerprint(self.vocabulary))
-            if strange or largest >= count:
-                raise UserError(
-                    f"the labels were made with another vocabulary than this one of {count} words (their largest id is "
-                    f"{largest}). Take the files of one preprocessing: {preprocess} anew."
-                )
+            family.check_words(self.vocabulary, preprocess)
         for kind in KINDS:
             self.complain(
                 [s for s in scenes if picture(kind, s) not in self.grids],

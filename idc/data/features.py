@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from idc.backbones import Backbone, open_image
+from idc.data import LISTED
 from idc.data.grids import GridWriter, read_index
 from idc.data.layout import (
     FEATURE_FOLDERS,
@@ -31,6 +33,7 @@ from idc.data.layout import (
     scene_id,
     some,
 )
+from idc.data.listed import PICTURES
 from idc.errors import UserError
 from idc.files import atomic_write
 
@@ -74,7 +77,7 @@ def picture_path(root: Path, name: str) -> Path:
 
 
 def check_pictures(root: Path, names: list[str]) -> None:
-    """Raise UserError unless there is a file for every picture."""
+    """Raise UserError unless there is a file for every picture of a CLEVR-Change."""
     for kind in KINDS:
         folder = root / PICTURE_FOLDERS[kind]
         there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
@@ -86,11 +89,32 @@ def check_pictures(root: Path, names: list[str]) -> None:
             )
 
 
+def pictures_of(root: Path, kind: str) -> tuple[dict[str, list[str]], Callable[[str], Path]]:
+    """The names of the pictures of each split, and where a picture lies. Raises UserError for missing ones."""
+    if kind == "clevr_change":
+        splits = {split: names_of(scenes) for split, scenes in read_splits(root).items() if scenes}
+        check_pictures(root, [name for names in splits.values() for name in names])
+        return splits, partial(picture_path, root)
+    listing, folder = LISTED[kind].listing(root), root / PICTURES
+    splits = {split: listing.pictures(split) for split, pairs in listing.pairs.items() if pairs}
+    there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    if missing := {name for names in splits.values() for name in names} - there:
+        raise UserError(
+            f"{len(missing)} pictures of the listings are not in {folder}: {some(missing)}. Download them (see "
+            f"`python data_scripts/download.py --what {kind}`), or remove their pairs from the listings."
+        )
+    return splits, lambda name: folder / name
+
+
 @torch.inference_mode()
 def grids_in_batches(
-    backbone: Backbone, root: Path, names: list[str], batch_size: int, device: torch.device
+    backbone: Backbone,
+    place: Callable[[str], Path],
+    names: list[str],
+    batch_size: int,
+    device: torch.device,
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Names and their grids, (batch, C, H, W) float32, in the order of `names`.
+    """Names and their grids, (batch, C, H, W) float32, in the order of `names`. place: where a picture lies.
 
     Raises UserError for a picture that cannot be read, naming it; earlier batches were handed out by then.
     """
@@ -98,7 +122,7 @@ def grids_in_batches(
         raise UserError(f"--batch-size {batch_size} is not possible; give 1 or more.")
 
     def load(name: str) -> Tensor:
-        return backbone.preprocess(open_image(picture_path(root, name)))
+        return backbone.preprocess(open_image(place(name)))
 
     batches = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
     pool = ThreadPoolExecutor(READERS)
@@ -129,15 +153,15 @@ def names_of(scenes: list[int]) -> list[str]:
 SAME = 0.9995  # cosine of two grids of a picture, at least
 
 
-def check_agreement(exact: Backbone, half: Backbone, root: Path) -> float:
+def check_agreement(exact: Backbone, half: Backbone, root: Path, kind: str = "clevr_change") -> float:
     """The smallest cosine between the grids of two backbones, over the first pictures of a data set.
 
     Raises UserError when it is below 0.9995.
     """
-    names = [name for scenes in read_splits(root).values() for name in names_of(scenes)][:6]
-    check_pictures(root, names)
+    splits, place = pictures_of(root, kind)
+    names = [name for names in splits.values() for name in names][:6]
     cpu = torch.device("cpu")
-    pairs = zip(*(grids_in_batches(net, root, names, 6, cpu) for net in (exact, half)), strict=True)
+    pairs = zip(*(grids_in_batches(net, place, names, 6, cpu) for net in (exact, half)), strict=True)
     one, other = next(((torch.from_numpy(a), torch.from_numpy(b)) for (_, a), (_, b) in pairs))
     cosine = torch.nn.functional.cosine_similarity(one.flatten(1), other.flatten(1)).min().item()
     if not cosine >= SAME:
@@ -148,12 +172,18 @@ def check_agreement(exact: Backbone, half: Backbone, root: Path) -> float:
     return cosine
 
 
-def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, device: torch.device) -> None:
+def extract_flat(
+    root: Path,
+    out: Path,
+    backbone: Backbone,
+    batch_size: int,
+    device: torch.device,
+    kind: str = "clevr_change",
+) -> None:
     """One flat fp16 store per split, `out`/<split>. Finished splits are left alone, a begun one is continued."""
     description = describe(backbone)
     backbone.to(device)
-    splits = {split: names_of(scenes) for split, scenes in read_splits(root).items() if scenes}
-    check_pictures(root, [name for names in splits.values() for name in names])
+    splits, place = pictures_of(root, kind)
     for split, names in splits.items():
         index = {"shape": list(backbone.grid_shape), "dtype": "float16", **description, "names": names}
         if (out / split / "index.json").is_file():
@@ -167,18 +197,18 @@ def extract_flat(root: Path, out: Path, backbone: Backbone, batch_size: int, dev
             todo = names[writer.done :]
             bar = tqdm(total=len(names), initial=writer.done, desc=f"features, {split}", unit="picture")
             with bar:
-                for batch, grids in grids_in_batches(backbone, root, todo, batch_size, device):
+                for batch, grids in grids_in_batches(backbone, place, todo, batch_size, device):
                     writer.append(grids)
                     bar.update(len(batch))
             writer.finish()
 
 
 def extract_npy(root: Path, out: Path, backbone: Backbone, batch_size: int, device: torch.device) -> None:
-    """The published layout: one float32 `.npy` per picture of every split. Existing files are left alone."""
+    """CLEVR-Change's published layout: one float32 `.npy` per picture of every split. Existing files are left alone."""
     about = {"shape": list(backbone.grid_shape), **describe(backbone)}
     backbone.to(device)
-    names = [name for scenes in read_splits(root).values() for name in names_of(scenes)]
-    check_pictures(root, names)
+    splits, place = pictures_of(root, "clevr_change")
+    names = [name for names in splits.values() for name in names]
     card = out / "backbone.json"
     begun = any((out / folder).is_dir() for folder in FEATURE_FOLDERS.values())
     if card.is_file() and read_index(card) != about:
@@ -196,7 +226,7 @@ def extract_npy(root: Path, out: Path, backbone: Backbone, batch_size: int, devi
     targets = {name: out / FEATURE_FOLDERS[kind_of(name)] / f"{name}.npy" for name in names}
     todo = [name for name in names if not targets[name].is_file()]
     with tqdm(total=len(names), initial=len(names) - len(todo), desc="features", unit="picture") as bar:
-        for batch, grids in grids_in_batches(backbone, root, todo, batch_size, device):
+        for batch, grids in grids_in_batches(backbone, place, todo, batch_size, device):
             for name, grid in zip(batch, grids, strict=True):
                 with atomic_write(targets[name]) as path:
                     np.save(path, grid)

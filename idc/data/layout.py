@@ -46,11 +46,10 @@ def scene_id(name: str) -> int:
     return int(digits)
 
 
-def some(scenes: Iterable[int]) -> str:
-    """The first few ids for an error message: "000003, 000007 and 12 more"."""
-    ids = sorted(scenes)
-    shown = ", ".join(f"{scene:06d}" for scene in ids[:5])
-    return shown + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+def some(scenes: Iterable[int] | Iterable[str]) -> str:
+    """The first few ids or names for an error message: "000003, 000007 and 12 more"."""
+    names = sorted(scene if isinstance(scene, str) else f"{scene:06d}" for scene in scenes)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def read_json(path: Path) -> Any:

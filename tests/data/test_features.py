@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from idc.data.features import (
     extract_npy,
     grids_in_batches,
     names_of,
+    picture_path,
 )
 from idc.data.grids import open_grids
 from idc.data.layout import picture
@@ -82,7 +84,7 @@ def test_any_batch_size_gives_the_same_features(small_world: World, tmp_path: Pa
     names = names_of([0, 1, 2, 4, 5])
     results = {}
     for size in (1, 4, 7, 15, 64):
-        batches = list(grids_in_batches(Tiny(), root, names, size, CPU))
+        batches = list(grids_in_batches(Tiny(), partial(picture_path, root), names, size, CPU))
         assert [name for batch, _ in batches for name in batch] == names
         results[size] = np.concatenate([grids for _, grids in batches])
         extract_flat(root, tmp_path / str(size), Tiny(), size, CPU)
