@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -21,6 +21,10 @@ from pydantic.dataclasses import dataclass
 
 from idc.errors import UserError
 from idc.files import atomic_write
+from idc.systems import system_class
+
+if TYPE_CHECKING:
+    from idc.systems.system import Stage, System
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 Count = Annotated[int, Field(ge=1)]
@@ -29,6 +33,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+DEFAULT_SYSTEM = "scorer_cbr"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
@@ -83,18 +88,20 @@ class DataConfig:
 
 @dataclass(config=STRICT, frozen=True)
 class OptimConfig:
-    """Adam and its learning rate.
+    """The optimiser and its learning rate.
 
-    schedule: "step" multiplies the rate by gamma every `step_epochs` epochs, as published; "cosine" lets it fall to
-    zero at the last step; "constant" keeps it. The first `warmup` steps rise linearly. clip: the largest norm
-    of the gradient, null for any.
+    method: with "adam" weight decay is a part of the gradient, with "adamw" it is a step of its own (Loshchilov and
+    Hutter 2019). schedule: "step" multiplies the rate by gamma every `step_epochs` epochs, as published; "cosine" and
+    "linear" let it fall to zero at the last step; "constant" keeps it. The first `warmup` steps rise linearly. clip:
+    the largest norm of the gradient, null for any.
     """
 
+    method: Literal["adam", "adamw"] = "adam"
     lr: Positive = 2e-4
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     eps: Positive = 1e-8
     weight_decay: NotNegative = 0.0
-    schedule: Literal["step", "cosine", "constant"] = "step"
+    schedule: Literal["step", "cosine", "linear", "constant"] = "step"
     warmup: Index = 0
     step_epochs: Count = 15
     gamma: Positive = 0.1
@@ -107,8 +114,9 @@ class TrainConfig:
 
     snapshot_every: validate and write a snapshot. save_every: write the state to resume from; null for
     snapshot_every. keep_last: how many snapshots to keep beside the best one; null for all. best_metric: what
-    chooses the best snapshot on val, e.g. CIDEr, or facts.statement on rendered worlds. devices: processes;
-    torchrun's own number goes before it.
+    chooses the best snapshot on val, e.g. CIDEr, facts.statement on rendered worlds, or
+    retrieval.text_to_pair.R@1 in a stage that is measured by retrieval. devices: processes; torchrun's own number
+    goes before it.
     """
 
     steps: Count = 10_000
@@ -124,16 +132,35 @@ class TrainConfig:
 
 
 @dataclass(config=STRICT, frozen=True)
+class StageConfig:
+    """What an earlier stage of training does differently: only the settings that are not the general ones.
+
+    skip: leave the stage out. The sections are those of `Config`; processes are the same in all stages.
+    """
+
+    skip: bool = False
+    loss_weights: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    optim: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(config=STRICT, frozen=True)
 class Config:
     """One experiment, written to `runs`/`exp_name`.
 
     model: the system's own settings. loss_weights: a factor for each of the system's losses; 0 leaves one out.
     Both are completed with the system's defaults. logger: beside metrics.jsonl, which is always written.
-    Raises UserError for an unknown system, a setting the system lacks and a loss it does not have.
+
+    The general settings are those of the system's last stage of training, and `stages` has what the earlier ones do
+    differently. Every earlier stage is a run of its own, in a folder of its name within the run's. stage: train that
+    one alone; its settings then become the general ones.
+
+    Raises UserError for an unknown system, a setting the system lacks, a loss or a stage it does not have.
     """
 
     exp_name: Name
-    system: str = "scorer_cbr"
+    system: str = DEFAULT_SYSTEM
     seed: Index = 1111
     runs: str = "runs"
     model: dict[str, Any] = field(default_factory=dict)
@@ -141,21 +168,61 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    stage: str | None = None
+    stages: dict[str, StageConfig] = field(default_factory=dict)
     logger: tuple[Literal["jsonl", "tensorboard", "visdom"], ...] = ("tensorboard",)
 
     def __post_init__(self) -> None:
-        from idc.systems import system_class
-
         system = system_class(self.system)
         check_names(self.model, name_tree(system.Config), "model")
         check_names(self.loss_weights, dict.fromkeys(system.loss_weights, float), "loss_weights")
         model = checked(system.Config, self.model, "model")
         object.__setattr__(self, "model", plain(model))
         object.__setattr__(self, "loss_weights", {**system.loss_weights, **self.loss_weights})
+        check_stages(self.stages, self.stage, system)
+        settings = {name: self.settings_of(name) for name in self.stages}
+        for section, value in settings.get(self.stage or "", {}).items():
+            object.__setattr__(self, section, value)
+        others = {name: own for name, own in self.stages.items() if name != self.stage}
+        object.__setattr__(self, "stages", others)
+
+    def settings_of(self, stage: str) -> dict[str, Any]:
+        """The sections of an earlier stage: its own settings on top of the general ones."""
+        own, place = self.stages[stage], f"stages.{stage}"
+        check_names(plain(own), stage_tree(self.loss_weights), place)
+        return {
+            "loss_weights": checked(
+                dict[str, NotNegative], self.loss_weights | own.loss_weights, f"{place}.loss_weights"
+            ),
+            "data": checked(DataConfig, merged(plain(self.data), own.data), f"{place}.data"),
+            "optim": checked(OptimConfig, merged(plain(self.optim), own.optim), f"{place}.optim"),
+            "train": checked(TrainConfig, merged(plain(self.train), own.train), f"{place}.train"),
+        }
+
+    def stage_list(self) -> tuple[Stage, ...]:
+        """All stages of the system, in order."""
+        return system_class(self.system).stages()
+
+    @property
+    def present(self) -> Stage:
+        """The stage that the general settings are for: `stage`, or else the last one."""
+        stages = {stage.name: stage for stage in self.stage_list()}
+        return stages[self.stage] if self.stage else self.stage_list()[-1]
 
     @property
     def run_folder(self) -> Path:
-        return Path(self.runs) / self.exp_name
+        """The run of the present stage."""
+        folder = Path(self.runs) / self.exp_name
+        return folder if self.present == self.stage_list()[-1] else folder / self.present.name
+
+    def earlier(self) -> list[Config]:
+        """The configurations of the stages before the present one, in order, without those that are skipped."""
+        names = [stage.name for stage in self.stage_list()]
+        return [
+            dataclasses.replace(self, stage=name)
+            for name in names[: names.index(self.present.name)]
+            if name not in self.stages or not self.stages[name].skip
+        ]
 
 
 NameTree = dict[str, Any]  # setting -> its type, or the tree of a section
@@ -173,11 +240,51 @@ def name_tree(kind: Any) -> NameTree:
 
 def full_tree(system: str) -> NameTree:
     """All settings of an experiment with that system."""
-    from idc.systems import system_class
-
     kind = system_class(system)
     weights = dict.fromkeys(kind.loss_weights, float)
-    return name_tree(Config) | {"model": name_tree(kind.Config), "loss_weights": weights}
+    own = {"model": name_tree(kind.Config), "loss_weights": weights}
+    return name_tree(Config) | own | {"stages": {name: stage_tree(weights) for name in earlier_stages(kind)}}
+
+
+ONE_FOR_ALL = ("devices", "accelerator")  # settings of `train` that hold for all stages
+
+
+def stage_tree(weights: Iterable[str]) -> NameTree:
+    """The settings of an earlier stage."""
+    train = {name: kind for name, kind in name_tree(TrainConfig).items() if name not in ONE_FOR_ALL}
+    sections = {"data": name_tree(DataConfig), "optim": name_tree(OptimConfig), "train": train}
+    return {"skip": bool, "loss_weights": dict.fromkeys(weights, float)} | sections
+
+
+def earlier_stages(system: type[System]) -> list[str]:
+    """The names of all stages but the last."""
+    return [stage.name for stage in system.stages()[:-1]]
+
+
+def check_stages(stages: Iterable[str], stage: str | None, system: type[System]) -> None:
+    """Raises UserError for settings of a stage that has none of its own, and for a `stage` that does not exist."""
+    last, earlier = system.stages()[-1].name, earlier_stages(system)
+    for name in stages:
+        if name == last:
+            raise UserError(
+                f"“stages.{name}” cannot be set: the settings of the last stage are the general ones. Write optim.lr, "
+                f"not stages.{name}.optim.lr."
+            )
+        if name not in earlier:
+            found = f"there is {', '.join(earlier)}" if earlier else "it is the only one"
+            raise UserError(f"there is no stage “{name}” before “{last}”; {found}.")
+    if stage is not None and stage not in (*earlier, last):
+        raise UserError(f"there is no stage “{stage}”; there is {', '.join((*earlier, last))}.")
+
+
+def merged(values: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """`values` with those of `top` in place, section by section."""
+    return values | {
+        name: merged(values[name], value)
+        if isinstance(value, dict) and isinstance(values.get(name), dict)
+        else value
+        for name, value in top.items()
+    }
 
 
 def dotted(tree: NameTree, prefix: str = "") -> Iterator[str]:
@@ -313,27 +420,34 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold settings (key: value), not {values!r}.")
-    tree = name_tree(Config)
-    for each in overrides:
-        override(values, each, tree)
-    values = {name: {} if value is None and name in SECTIONS else value for name, value in values.items()}
+    # the system comes first: it decides which settings there are
+    overrides = sorted(overrides, key=lambda text: not text.startswith("system="))
     source = f"{path} with {' '.join(overrides)}" if overrides else str(path)
     try:
-        system = values.get("system", "scorer_cbr")
-        if isinstance(system, str):
-            check_names(values, full_tree(system))
+        for each in overrides:
+            override(values, each, known_settings(values))
+        values = {name: {} if value is None and name in SECTIONS else value for name, value in values.items()}
+        known = known_settings(values)
+        if isinstance(stages := values.get("stages"), dict) and "model" in known:
+            check_stages(stages, None, system_class(values.get("system", DEFAULT_SYSTEM)))
+            values["stages"] = {name: {} if own is None else own for name, own in stages.items()}
+        check_names(values, known)
         return checked(Config, values)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
 
 
-SECTIONS = ("model", "loss_weights", "data", "optim", "train")
+SECTIONS = ("model", "loss_weights", "data", "optim", "train", "stages")
+
+
+def known_settings(values: dict[str, Any]) -> NameTree:
+    """All settings there are for the system that the values name."""
+    system = values.get("system", DEFAULT_SYSTEM)
+    return full_tree(system) if isinstance(system, str) else name_tree(Config)
 
 
 def model_config(config: Config) -> Any:
     """`config.model` as the system's own typed configuration."""
-    from idc.systems import system_class
-
     return checked(system_class(config.system).Config, config.model, "model")
 
 

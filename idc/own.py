@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from idc.config import Config
-from idc.data.clevr_change import ClevrChange
+from idc.data.pairs import PairData
 from idc.errors import UserError
 from idc.pieces import __all__ as PIECES
 from idc.pieces.chosen import pieces
@@ -100,11 +100,11 @@ def slowdown(config: Config) -> float | None:
         pieces.adopt(own)
 
 
-def step_seconds(config: Config, data: ClevrChange) -> float:
+def step_seconds(config: Config, data: PairData) -> float:
     """CPU seconds of losses and gradients on a few scenes, the second time."""
     system = build_system(config, data).train()
     seed_everything(config.seed)
-    batch = ClevrChange.collate(
+    batch = data.collate(
         [data[number] for number in range(min(SCENES, config.data.train.batch_size, len(data)))]
     )
     seconds = 0.0

@@ -31,7 +31,7 @@ from idc.show import Captioner, Said, TripleCaptions, caption_pair, caption_worl
 from idc.systems import system_class
 from idc.training.checkpoint import SnapshotFacts, save_snapshot, write_best
 from idc.training.log import METRICS
-from idc.training.loop import longest_caption, open_split
+from idc.training.loop import open_split
 from idc.training.validate import caption_split
 from idc.world.layout import split_ids, write_listings
 from idc.world.scene import Change, Object, Scene, Triple
@@ -88,9 +88,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     config = load_config(write_config(base / "tiny.yaml", root))
     save_config(config, config.run_folder / "config.yaml")
     data = open_split(config, "test")
-    snapshot = make_snapshot(
-        config, (4, 2, 2), "tiny", config.run_folder / "snapshots" / "3", longest_caption(data)
-    )
+    snapshot = make_snapshot(config, (4, 2, 2), "tiny", config.run_folder / "snapshots" / "3", data.longest)
     write_best(config.run_folder, {"step": 3, "metric": "CIDEr", "value": 0.5})
     lines = [{"step": step, "loss/caption": 3 / step, "loss/cross_view": None} for step in (1, 2, 3)]
     lines.append(

@@ -11,7 +11,6 @@ import dataclasses
 import logging
 import math
 import pickle
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -36,7 +35,7 @@ from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.pieces.chosen import pieces
 from idc.pieces.scorer import CrossViewLayer, Scorer
 from idc.systems.negatives import across_processes, global_mean
-from idc.systems.system import System
+from idc.systems.system import Group, System
 
 log = logging.getLogger(__name__)
 LARGEST_LOGIT_SCALE = math.log(100)
@@ -128,11 +127,12 @@ class ScorerCBR(System):
     ) -> ScorerCBR:
         return cls(config, vocabulary, grid_shape, max_words)
 
-    def trained_parameters(self) -> Iterable[nn.Parameter]:
-        yield from self.encoder.parameters()
-        yield from self.decoder.parameters()
+    def groups(self) -> list[Group]:
+        """One group: all that is not CBR, and CBR where it is to be trained."""
+        parts = [self.encoder, self.decoder]
         if self.cbr is not None and self.config.train_cbr:
-            yield from self.cbr.parameters()
+            parts.append(self.cbr)
+        return [Group(tuple(parameter for part in parts for parameter in part.parameters()))]
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """L_cap, L_cv and L_cm, each the mean of the two passes; without distractors there is one pass."""

@@ -4,6 +4,8 @@
     runs/<exp_name>/best.json            which snapshot is the best on val: step, metric, value
     runs/<exp_name>/last/state.pt        whatever the next step depends on
 
+An earlier stage of training leaves the same in runs/<exp_name>/<stage>.
+
 A snapshot needs nothing else to caption grids. Both appear whole or not at all. Nothing that is read here can
 run code: weights are safetensors, the state is unpickled with tensors and plain values only.
 """
@@ -98,7 +100,7 @@ def read_facts(folder: str | Path) -> SnapshotFacts:
 
 
 def load_system(folder: str | Path, device: str | torch.device = "cpu") -> System:
-    """The system of a snapshot, in evaluation mode.
+    """The system of a snapshot, in evaluation mode and in the stage that it was trained in.
 
     Raises UserError for a folder that is no snapshot, for a file that is missing or broken, and when weights,
     vocabulary and configuration do not belong together.
@@ -115,6 +117,22 @@ def load_system(folder: str | Path, device: str | torch.device = "cpu") -> Syste
     system = system_class(facts.system).build(
         model_config(config), vocabulary, facts.grid_shape, facts.max_words
     )
+    try:
+        load_weights(folder, system)
+    except RuntimeError as error:
+        raise UserError(
+            f"the weights in {folder} are those of another model than its config.yaml, vocab.json and snapshot.json "
+            f"describe: {first_lines(error)}. Its files come from different snapshots; take another one."
+        ) from error
+    system.begin(config.present.name)
+    return system.eval().to(device)
+
+
+def load_weights(folder: Path, system: System) -> None:
+    """Give a system the weights of a snapshot.
+
+    Raises UserError when they cannot be read, and RuntimeError when they are another model's.
+    """
     path = folder / "model.safetensors"
     try:
         weights = load_safetensors(path.read_bytes())
@@ -122,14 +140,7 @@ def load_system(folder: str | Path, device: str | torch.device = "cpu") -> Syste
         raise UserError(
             f"the weights {path} are missing or broken ({error}); take another snapshot."
         ) from error
-    try:
-        system.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    except RuntimeError as error:
-        raise UserError(
-            f"the weights in {folder} are those of another model than its config.yaml, vocab.json and snapshot.json "
-            f"describe: {first_lines(error)}. Its files come from different snapshots; take another one."
-        ) from error
-    return system.eval().to(device)
+    system.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
 
 
 def first_lines(error: Exception, count: int = 3) -> str:

@@ -4,6 +4,9 @@ What a step does depends on the weights, on the optimiser and on (seed, step, pr
 `StepSampler`, all random numbers from generators that are seeded anew in every step, the learning rate from a
 formula. So a run that was killed and resumed is the run that never was, and looking at captions in between
 changes nothing.
+
+A system may train in several stages. Each is a run like any other, with a folder, an optimiser and settings of its
+own, that begins with the best weights of the one before; `train` runs one after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,23 +30,24 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from idc.captioner.search import Search
 from idc.config import Config, OptimConfig, TrainConfig, differences, load_config, model_config, save_config
+from idc.data import open_data
 from idc.data.batch import Batch
-from idc.data.clevr_change import ClevrChange, read_labels
-from idc.data.grids import open_grids
-from idc.data.vocabulary import Vocabulary
+from idc.data.pairs import PairData
 from idc.errors import UserError
 from idc.files import atomic_write, disk_is_full
 from idc.pieces.chosen import pieces
 from idc.systems import system_class
-from idc.systems.system import System
+from idc.systems.system import Group, System
 from idc.training.checkpoint import (
     BEST,
     SNAPSHOTS,
     STATE,
     SnapshotFacts,
+    find_snapshot,
+    first_lines,
     load_state,
+    load_weights,
     prune_snapshots,
     save_snapshot,
     save_state,
@@ -52,7 +56,7 @@ from idc.training.checkpoint import (
 )
 from idc.training.log import METRICS, Logger, make_loggers, truncate_metrics
 from idc.training.sampler import StepSampler
-from idc.training.validate import Validation, caption_split
+from idc.training.validate import CaptionValidation, RetrievalValidation, Validation, check_metric
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 PIECES = "pieces.json"  # in the run's folder: the sources of pieces that are not the library's
@@ -93,13 +97,16 @@ def learning_rate(optim: OptimConfig, step: int, steps: int, steps_per_epoch: in
 
     warmup: lr (step + 1) / warmup; then
     cosine: lr (1 + cos(pi (step - warmup) / (steps - warmup))) / 2
+    linear: lr (1 - (step - warmup) / (steps - warmup))
     step: lr gamma^floor(epoch / step_epochs)
     """
     if step < optim.warmup:
         return optim.lr * (step + 1) / optim.warmup
+    share = (step - optim.warmup) / max(1, steps - optim.warmup)
     if optim.schedule == "cosine":
-        share = (step - optim.warmup) / max(1, steps - optim.warmup)
         return optim.lr * 0.5 * (1 + math.cos(math.pi * share))
+    if optim.schedule == "linear":
+        return optim.lr * (1 - share)
     if optim.schedule == "step":
         return optim.lr * optim.gamma ** (step // steps_per_epoch // optim.step_epochs)
     return optim.lr
@@ -113,38 +120,45 @@ def seed_everything(*words: int) -> None:
     random.seed(int(third))
 
 
-def open_split(config: Config, split: str) -> ClevrChange:
+def open_split(config: Config, split: str) -> PairData:
     """A split of the configured data."""
-    data = config.data
-    train = data.train
-    augmentation = {"swap": train.swap, "reversal": train.reversal} if split == "train" else {}
-    return ClevrChange(
-        data.root,
-        split,
-        open_grids(data.path("grids"), split),
-        read_labels(data.path("labels")),
-        Vocabulary.from_json(data.path("vocabulary")),
-        max_samples=getattr(data, split).max_samples,
-        seed=config.seed,
-        **augmentation,
-    )
+    return open_data(config.data, split, config.seed)
 
 
-def build_system(config: Config, data: ClevrChange) -> System:
-    """A fresh system for the data, initialised from the seed. Only what it wants trained asks for gradients."""
+def open_validation(config: Config) -> Validation:
+    """The val split, and what the snapshots of the configured stage are measured by."""
+    data = open_split(config, "val")
+    if config.present.measure == "retrieval":
+        return RetrievalValidation(data)
+    return CaptionValidation(data, Path(config.data.root))
+
+
+def build_system(config: Config, data: PairData) -> System:
+    """A fresh system for the data in the configured stage, initialised from the seed.
+
+    Only what it wants trained asks for gradients.
+    """
     seed_everything(config.seed)
     system = system_class(config.system).build(
-        model_config(config), data.vocabulary, data.grids.shape, longest_caption(data)
+        model_config(config), data.vocabulary, data.grids.shape, data.longest
     )
+    system.begin(config.present.name)
     trained = {id(parameter) for parameter in system.trained_parameters()}
     for parameter in system.parameters():
         parameter.requires_grad_(id(parameter) in trained)
     return system
 
 
-def longest_caption(data: ClevrChange) -> int:
-    """How many ids a caption may have, with START and END."""
-    return int(data.labels[""].labels.shape[1])
+def make_optimizer(optim: OptimConfig, groups: Sequence[Group]) -> torch.optim.Optimizer:
+    """The configured optimiser over groups of parameters."""
+    method = torch.optim.AdamW if optim.method == "adamw" else torch.optim.Adam
+    decay = {True: optim.weight_decay, False: 0.0}
+    return method(
+        [{"params": list(group.parameters), "weight_decay": decay[group.decays]} for group in groups],
+        lr=optim.lr,
+        betas=optim.betas,
+        eps=optim.eps,
+    )
 
 
 def make_fabric(settings: TrainConfig) -> Any:
@@ -253,10 +267,10 @@ def polite_stop() -> Iterator[threading.Event]:
 
 
 class Training:
-    """One run under way: the system, its optimiser, the step it is at, and what it has reached.
+    """One stage under way: the system, its optimiser, the step it is at, and what it has reached.
 
-    step: steps taken. best: {"step", "metric", "value"} of the best snapshot. window: sums of the losses since they
-    were last logged, over `waiting` steps.
+    rates: a factor for the learning rate of each of the optimiser's groups. step: steps taken. best: {"step", "metric",
+    "value"} of the best snapshot. window: sums of the losses since they were last logged, over `waiting` steps.
     """
 
     def __init__(self, config: Config, fabric: Any):
@@ -267,19 +281,10 @@ class Training:
         self.seconds = 0.0
         self.data = open_split(config, "train")
         self.system = build_system(config, self.data)
-        self.validation = (
-            Validation(open_split(config, "val"), Path(config.data.root), config.train.best_metric)
-            if fabric.is_global_zero
-            else None
-        )
-        optim = config.optim
-        self.plain_optimizer = torch.optim.Adam(
-            [parameter for parameter in self.system.parameters() if parameter.requires_grad],
-            lr=optim.lr,
-            betas=optim.betas,
-            eps=optim.eps,
-            weight_decay=optim.weight_decay,
-        )
+        self.validation = open_validation(config) if fabric.is_global_zero else None
+        groups = self.system.groups()
+        self.rates = [group.rate for group in groups]
+        self.plain_optimizer = make_optimizer(config.optim, groups)
         losses: Any = Losses(self.system)
         if config.train.compile:
             losses = torch.compile(losses)
@@ -312,6 +317,17 @@ class Training:
             "words": list(self.data.vocabulary.words),
             "grid_shape": list(self.data.grids.shape),
         }
+
+    def begin_with(self, snapshot: Path) -> None:
+        """Take over the weights of an earlier stage. Raises UserError when they are another model's."""
+        try:
+            load_weights(snapshot, self.system)
+        except RuntimeError as error:
+            raise UserError(
+                f"the weights in {snapshot} are of another model than the stage “{self.config.present.name}” is to train "
+                f"({first_lines(error, 1)}). All stages share `model` and the data's words; set them back, or start "
+                "anew under another exp_name."
+            ) from error
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state. Raises UserError when it belongs to other data, another batch or another model."""
@@ -349,16 +365,16 @@ class Training:
         save_every = settings.save_every or settings.snapshot_every
         sampler = self.sampler()
         loader: DataLoader[Any] = DataLoader(
-            self.data,
+            self.data,  # type: ignore[arg-type]  # it has all that a Dataset must have
             batch_sampler=sampler,
-            collate_fn=ClevrChange.collate,
+            collate_fn=self.data.collate,
             num_workers=self.config.data.num_workers,
             generator=torch.Generator(),
         )
         progress = tqdm(
             total=settings.steps,
             initial=self.step,
-            desc=self.config.exp_name,
+            desc=str(self.run.relative_to(self.config.runs)),
             unit="step",
             disable=not self.fabric.is_global_zero,
         )
@@ -390,8 +406,8 @@ class Training:
     def take_step(self, batch: Batch, rate: float, stop: bool) -> tuple[dict[str, float], bool]:
         """One optimiser step. Returns the loss parts, and whether any process was asked to stop."""
         seed_everything(self.config.seed, self.step, self.fabric.global_rank)
-        for group in self.plain_optimizer.param_groups:
-            group["lr"] = rate
+        for group, factor in zip(self.plain_optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
         parts = self.losses(Sealed(batch.to(self.fabric.device)))
         weights = self.config.loss_weights
         if unweighted := parts.keys() - weights.keys():
@@ -459,21 +475,19 @@ class Training:
         self.window, self.waiting, self.seconds = {}, 0, 0.0
 
     def snapshot(self) -> None:
-        """Caption the val split greedily, write a snapshot, and note whether it is the best so far."""
+        """Measure the system on the val split, write a snapshot, and note whether it is the best so far."""
         if self.validation is not None and self.logger is not None:
             self.system.eval()
             data = self.validation.data
-            captions = caption_split(
-                self.system, data, self.config.data.val.batch_size, Search(), self.fabric.device
-            )
+            batch_size = self.config.data.val.batch_size
+            metrics = self.validation.measure(self.system, batch_size, self.fabric.device)
             self.system.train()
-            metrics = self.validation.score(captions)
             self.logger.log(self.step, {f"val/{name}": value for name, value in metrics.items()})
             facts = SnapshotFacts(
                 self.config.system,
                 self.step,
                 data.grids.shape,
-                longest_caption(data),
+                data.longest,
                 self.config.data.backbone,
                 metrics,
             )
@@ -488,26 +502,43 @@ class Training:
 def train(
     config: Config, *, resume: bool = False, overwrite: bool = False, sources: Mapping[str, str] | None = None
 ) -> Path:
-    """Train as configured; returns the run's folder. See the module's first lines.
+    """Train as configured, one stage after the other; returns the last one's folder. See the module's first lines.
 
-    resume: go on from the state in the run's folder, or begin if there is none. overwrite: replace a run of that name.
-    sources: of adopted pieces, which are kept beside the snapshots.
-    Raises UserError for a folder in use, and for whatever config, data or state have wrong.
+    resume: go on from the state in the run's folder, or begin if there is none; stages before the one that has come
+    farthest are left alone. overwrite: replace a run of that name. sources: of adopted pieces, which are kept beside
+    the snapshots. Raises UserError for a folder in use, and for whatever config, data or state have wrong.
     """
-    claim_folder(config, resume, overwrite, sources or {})
+    stages = [config] if config.stage else [*config.earlier(), config]
+    for stage in stages:
+        claim_folder(stage, resume, overwrite, sources or {})
+        check_metric(stage.train.best_metric, stage.present, Path(stage.data.root))
+    if resume:
+        begun = [number for number, stage in enumerate(stages) if (stage.run_folder / STATE).is_file()]
+        stages = stages[max(begun, default=0) :]
+    for number, stage in enumerate(stages):
+        train_stage(stage, resume, [later.run_folder for later in stages[number:]], sources or {})
+    return config.run_folder
+
+
+def train_stage(config: Config, resume: bool, replaced: Sequence[Path], sources: Mapping[str, str]) -> None:
+    """Train the configured stage. replaced: folders whose run is no longer true when this one begins anew."""
     fabric = make_fabric(config.train)
     fabric.barrier()
     run = config.run_folder
     state = load_state(run) if resume else None
+    snapshot = weights_before(config) if state is None else None
     training = Training(config, fabric)
     if state is not None:
         training.restore(state)
+    if snapshot is not None:
+        training.begin_with(snapshot)
     if training.step >= config.train.steps:
-        return run
+        return
     training.sampler()  # complains about a batch that is too large before anything is written
     if fabric.is_global_zero:
         if state is None:
-            empty_folder(run)
+            for folder in replaced:
+                empty_folder(folder)
         run.mkdir(parents=True, exist_ok=True)
         save_config(config, run / "config.yaml")
         if sources:
@@ -530,4 +561,21 @@ def train(
     finally:
         if training.logger is not None:
             training.logger.close()
-    return run
+
+
+def weights_before(config: Config) -> Path | None:
+    """The snapshot whose weights the configured stage begins with: the best of the stage before, if there is one.
+
+    Raises UserError when that stage has not been trained.
+    """
+    earlier = config.earlier()
+    if not earlier:
+        return None
+    name = earlier[-1].present.name
+    try:
+        return find_snapshot(earlier[-1].run_folder, "best")
+    except UserError as error:
+        raise UserError(
+            f"the stage “{config.present.name}” begins with the best weights of the stage “{name}”, but {error} To do "
+            f"without them set stages.{name}.skip=true."
+        ) from error

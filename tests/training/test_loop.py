@@ -26,7 +26,7 @@ from idc.config import Config, OptimConfig, load_config
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
-from idc.systems.system import System
+from idc.systems.system import Group, System
 from idc.training import loop
 from idc.training.checkpoint import load_system, read_best, snapshot_steps
 from idc.training.log import read_metrics
@@ -64,8 +64,8 @@ class Fake(System):
     ) -> Fake:
         return cls(config, vocabulary, grid_shape[0])
 
-    def trained_parameters(self) -> Any:
-        return self.guess.parameters()
+    def groups(self) -> list[Group]:
+        return [Group(tuple(self.guess.parameters()))]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         self.calls += 1
@@ -186,7 +186,7 @@ def test_logged_losses_are_means_of_the_steps_between(configured: Any) -> None:
 
 def test_best_follows_the_metric_and_old_snapshots_go(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     values = iter([0.1, 0.7, 0.7, 0.2, 0.3, 0.4])
-    monkeypatch.setattr(loop.Validation, "score", lambda self, predictions: {"CIDEr": next(values)})
+    monkeypatch.setattr(loop.CaptionValidation, "measure", lambda *_: {"CIDEr": next(values)})
     run = train(fake("train.snapshot_every=1", "train.keep_last=2"))
     assert read_best(run) == {"step": 2, "metric": "CIDEr", "value": 0.7}, "of equals the first"
     assert snapshot_steps(run) == [2, 5, 6]
@@ -324,7 +324,7 @@ def test_metrics_beyond_the_state_and_cut_lines_are_forgotten(configured: Any) -
 
 
 def test_best_of_the_forgotten_future_is_forgotten(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop.Validation, "score", lambda self, predictions: {"CIDEr": 0.5})
+    monkeypatch.setattr(loop.CaptionValidation, "measure", lambda *_: {"CIDEr": 0.5})
     run = train(fake("train.steps=3"))
     (run / "best.json").write_text('{"step": 6, "metric": "CIDEr", "value": 0.9}', encoding="utf-8")
     train(fake(), resume=True)

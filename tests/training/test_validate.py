@@ -12,7 +12,7 @@ from idc.config import Config, load_config
 from idc.errors import UserError
 from idc.training.checkpoint import read_best, read_facts
 from idc.training.loop import open_split, train
-from idc.training.validate import Validation, references
+from idc.training.validate import CaptionValidation, check_metric
 from idc.world.triple import sample_triple, triple_to_dict
 from tests.tiny_world import make_world, write_config
 
@@ -30,8 +30,7 @@ def add_scenes(root: Path) -> None:
 
 
 def test_references_are_all_captions_of_both_pairs(config: Config) -> None:
-    data = open_split(config, "val")
-    assert references(data) == {
+    assert open_split(config, "val").references() == {
         "000008.png": ["the green ball moved", "it moved"],
         "000009.png": ["the red ball moved", "it moved"],
         "000008.png_n": ["nothing changed"],
@@ -40,7 +39,7 @@ def test_references_are_all_captions_of_both_pairs(config: Config) -> None:
 
 
 def test_the_references_themselves_score_best(config: Config) -> None:
-    validation = Validation(open_split(config, "val"), Path(config.data.root), "CIDEr")
+    validation = CaptionValidation(open_split(config, "val"), Path(config.data.root))
     right = {name: captions[0] for name, captions in validation.references.items()}
     wrong = right | {"000008.png": "it red changed nothing"}
     good, bad = validation.score(right), validation.score(wrong)
@@ -51,7 +50,7 @@ def test_the_references_themselves_score_best(config: Config) -> None:
 
 def test_facts_where_there_are_scene_graphs(config: Config) -> None:
     add_scenes(Path(config.data.root))
-    validation = Validation(open_split(config, "val"), Path(config.data.root), "facts.statement")
+    validation = CaptionValidation(open_split(config, "val"), Path(config.data.root))
     truth = {8: sample_triple(3, 8).sentences[0], 9: sample_triple(3, 9).sentences[0]}
     said = {
         "000008.png": truth[8],
@@ -85,4 +84,4 @@ def test_no_java_is_started(config: Config, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("metric", ["facts.statement", "facts.beauty", "cider", "METEOR"])
 def test_a_metric_that_is_not_there_is_said_at_once(config: Config, metric: str) -> None:
     with pytest.raises(UserError, match=metric):
-        Validation(open_split(config, "val"), Path(config.data.root), metric)
+        check_metric(metric, config.present, Path(config.data.root))
