@@ -10,7 +10,7 @@ from idc.errors import UserError
 if TYPE_CHECKING:
     from idc.systems.system import System
 
-SYSTEMS = {"scorer_cbr": "ScorerCBR"}
+SYSTEMS = {"scorer_cbr": "ScorerCBR", "clip4idc": "CLIP4IDC"}
 
 
 def system_class(name: str) -> type[System]:
