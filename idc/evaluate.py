@@ -23,8 +23,9 @@ REFERENCES = "total_change_captions_reformat.json"
 
 
 def read_results(path: Path) -> dict[str, str]:
-    """{image id: caption} from a COCO results file, or from sc_results.json and nsc_results.json in a folder."""
-    files = [path / "sc_results.json", path / "nsc_results.json"] if path.is_dir() else [path]
+    """{image id: caption} from a COCO results file, or from sc_results.json in a folder and, if there, nsc_results.json."""
+    still = path / "nsc_results.json"
+    files = [path / "sc_results.json", *([still] if still.is_file() else [])] if path.is_dir() else [path]
     captions: dict[str, str] = {}
     for file in files:
         if not file.is_file():
@@ -70,7 +71,7 @@ def evaluate(
         if not annotations.is_file():
             raise UserError(
                 f"{annotations} is missing; `python data_scripts/preprocess_captions.py --root "
-                f"{annotations.parent}` makes it."
+                f"{annotations.parent}` makes it (for another data set than CLEVR-Change with --kind)."
             )
     predictions = read_results(results)
     change = [name for name in predictions if not name.endswith("_n")]

@@ -1,7 +1,7 @@
 """python -m idc.test --run runs/laptop [--snapshot best] [--split test] [--search greedy]
 
-Captions a split with a snapshot and writes sc_results.json (pairs with a change) and nsc_results.json (without) to
-runs/<exp_name>/<split>/<step>/, for `python -m idc.evaluate`.
+Captions a split with a snapshot and writes sc_results.json (pairs with a change) and nsc_results.json (without, where
+there are such pairs) to runs/<exp_name>/<split>/<step>/, for `python -m idc.evaluate`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,19 @@ from idc.training.validate import caption_split
 
 
 def write_results(folder: Path, captions: dict[str, str]) -> None:
-    """Captions of change pairs to sc_results.json, of no-change pairs to nsc_results.json, in the order of names."""
+    """Captions of change pairs to sc_results.json, of no-change pairs to nsc_results.json, in the order of names.
+
+    Where there are no no-change pairs, there is no nsc_results.json.
+    """
     for file, no_change in (("sc_results.json", False), ("nsc_results.json", True)):
         rows = [
             {"caption": caption, "image_id": name}
             for name, caption in sorted(captions.items())
             if name.endswith("_n") == no_change
         ]
+        if no_change and not rows:
+            (folder / file).unlink(missing_ok=True)
+            continue
         with atomic_write(folder / file) as path:
             path.write_text(json.dumps(rows, indent=0) + "\n", encoding="utf-8")
 
