@@ -89,7 +89,7 @@ def embed_split(
             names += batch.change.image_ids
         captions = [sentence for name in names for sentence in references[name]]
         place = {sentence: number for number, sentence in enumerate(dict.fromkeys(captions))}
-        words = caption_ids(list(place), data.vocabulary, data.longest)
+        words = caption_ids(list(place), system.vocabulary, data.longest)
         texts = torch.cat(
             [system.embed_words(part.to(device)).float().cpu() for part in words.split(batch_size)]
         )
@@ -106,13 +106,13 @@ def embed_split(
 
 
 def caption_ids(captions: list[str], vocabulary: Vocabulary, length: int) -> Int[Tensor, "T L"]:
-    """The ids of captions that this vocabulary has decoded, START … END, then 0.
+    """The ids of captions that a vocabulary has decoded, START … END, then 0; words that this one lacks are UNK.
 
     `Vocabulary.encode` is for sentences as people write them: it would split off the marks a second time.
     """
     ids = torch.zeros(len(captions), length, dtype=torch.long)
     for row, caption in zip(ids, captions, strict=True):
-        words = [vocabulary.index[word] for word in caption.split(" ")]
+        words = [vocabulary.index.get(word, vocabulary.UNK) for word in caption.split(" ")]
         row[: len(words) + 2] = torch.tensor([vocabulary.START, *words, vocabulary.END])
     return ids
 
