@@ -20,6 +20,7 @@ from urllib.parse import urljoin
 from tqdm import tqdm
 
 from idc.data.layout import FEATURE_FOLDERS, PICTURE_FOLDERS, read_json
+from idc.data.listed import PICTURES
 from idc.data.unpack import unpack
 from idc.errors import UserError
 from idc.files import atomic_write, disk_is_full
@@ -51,6 +52,43 @@ ARCHIVES = {
 }
 
 
+@dataclass(frozen=True)
+class Published:
+    """A data set of listings and pictures.
+
+    listings: addresses of its JSON files, at a fixed commit of the authors' repository. pictures: the archive of the
+    pictures, None where it can only be fetched by hand: then `pages` are where to look.
+    """
+
+    listings: tuple[str, ...]
+    pictures: Archive | None
+    pages: tuple[str, ...] = ()
+
+
+RAW = "https://raw.githubusercontent.com"
+SPOT = f"{RAW}/harsh19/spot-the-diff/d26bdcd4f2d33246355a503c3f8f1def9295dda2/data/annotations"
+EDITING = f"{RAW}/airsplay/VisualRelationships/9bee562ddb09e0872fd949bc1e7b1b3eaeb8e504/dataset/adobe"
+PUBLISHED = {
+    "spot_the_diff": Published(
+        tuple(f"{SPOT}/{name}.json" for name in ("train", "val", "test")),
+        Archive("resized_images.zip", "1OVb4_3Uec_xbyUk90aWC6LFpKsIOtR7v"),
+    ),
+    "image_editing_request": Published(
+        tuple(f"{EDITING}/{name}.json" for name in ("train", "valid", "test")),
+        None,
+        (
+            "https://drive.google.com/drive/folders/1p_hkPwRUiLl1RHV3DkzQk3ti-GzHzT7O",
+            "https://archive.org/details/image-editing-dataset",
+        ),
+    ),
+}
+
+
+def is_leftover(path: PurePosixPath) -> bool:
+    """Whether an operating system left the file in an archive."""
+    return "__MACOSX" in path.parts or path.name.startswith("._") or path.name == ".DS_Store"
+
+
 def place(path: PurePosixPath) -> PurePosixPath | None:
     """Where a file of a published archive goes below the data set's folder; None for a system's leftovers.
 
@@ -58,7 +96,7 @@ def place(path: PurePosixPath) -> PurePosixPath | None:
     the configurations look for them.
     """
     parts = path.parts
-    if "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1] == ".DS_Store":
+    if is_leftover(path):
         return None
     for depth, part in enumerate(parts[:-1]):
         if part in PICTURE_FOLDERS.values():
@@ -66,6 +104,11 @@ def place(path: PurePosixPath) -> PurePosixPath | None:
         if part in FEATURE_FOLDERS.values():
             return PurePosixPath("features_resnet101", *parts[depth:])
     return PurePosixPath(*parts[1:]) if len(parts) > 1 else path
+
+
+def place_picture(path: PurePosixPath) -> PurePosixPath | None:
+    """Where a picture goes: into `images/`. Spot-the-Diff's difference pictures (1_diff.jpg) are left out."""
+    return None if is_leftover(path) or path.stem.endswith("_diff") else PurePosixPath(PICTURES, path.name)
 
 
 class Page(HTMLParser):
@@ -286,3 +329,18 @@ def download(
     if unpacked:
         unpack(target, out, place)
     return record
+
+
+def download_published(
+    published: Published, out: Path, *, url: str | None = None, unpacked: bool = True, pause: float = 2.0
+) -> None:
+    """Fetch the listings that are not there, then the pictures where that is possible, see `download`.
+
+    url: another address of the pictures.
+    """
+    for address in published.listings:
+        target = out / PurePosixPath(address).name
+        if not target.is_file():
+            fetch(address, target, pause=pause)
+    if published.pictures is not None:
+        download(published.pictures, out, url=url, unpacked=unpacked, pause=pause, place=place_picture)

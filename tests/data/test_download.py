@@ -17,7 +17,20 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from idc.data.download import ARCHIVES, PIECE, TRIES, Archive, Page, download, fetch, place
+from idc.data import LISTED
+from idc.data.download import (
+    ARCHIVES,
+    PIECE,
+    PUBLISHED,
+    TRIES,
+    Archive,
+    Page,
+    Published,
+    download,
+    download_published,
+    fetch,
+    place,
+)
 from idc.errors import UserError
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -260,7 +273,7 @@ def archive_of(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-PUBLISHED = {
+FILES = {
     "data/images/CLEVR_default_000000.png": b"1",
     "data/splits.json": b"{}",
     "data/features/CLEVR_default_000000.png.npy": b"2",
@@ -269,7 +282,7 @@ PUBLISHED = {
 
 
 def test_fetch_check_unpack(server: Server, tmp_path: Path) -> None:
-    server.content = archive_of(PUBLISHED)
+    server.content = archive_of(FILES)
     archive = Archive("published.tar.gz", "id")
     record = download(archive, tmp_path, url=server.url, pause=0.0)
     assert record["sha256"] == hashlib.sha256(server.content).hexdigest()
@@ -287,7 +300,7 @@ def test_fetch_check_unpack(server: Server, tmp_path: Path) -> None:
 
 
 def test_an_archive_that_is_not_the_recorded_one(server: Server, tmp_path: Path) -> None:
-    server.content = archive_of(PUBLISHED)
+    server.content = archive_of(FILES)
     archive = Archive("published.tar.gz", "id")
     download(archive, tmp_path, url=server.url, pause=0.0)
     file = tmp_path / archive.name
@@ -300,7 +313,7 @@ def test_an_archive_that_is_not_the_recorded_one(server: Server, tmp_path: Path)
 
 
 def test_a_file_brought_by_hand_is_checked_and_unpacked(tmp_path: Path) -> None:
-    (tmp_path / "published.tar.gz").write_bytes(archive_of(PUBLISHED))
+    (tmp_path / "published.tar.gz").write_bytes(archive_of(FILES))
     download(Archive("published.tar.gz", "id"), tmp_path, url="http://127.0.0.1:9/")
     assert (tmp_path / "splits.json").read_bytes() == b"{}"
 
@@ -329,3 +342,35 @@ def test_where_published_files_go(name: str, expected: str | None) -> None:
 def test_the_published_addresses() -> None:
     assert "id=1HJ3gWjaUJykEckyb2M0MB4HnrJSihjVe&" in ARCHIVES["data"].url
     assert "id=1FA9mYGIoQ_DvprP6rtdEve921UXewSGF&" in ARCHIVES["features"].url
+
+
+def test_listings_and_their_pictures(server: Server, tmp_path: Path) -> None:
+    server.content = archive_of(
+        {"resized_images/1.png": b"1", "resized_images/1_2.png": b"2", "resized_images/1_diff.jpg": b"3"}
+        | {"resized_images/.DS_Store": b"junk", "__MACOSX/resized_images/._1.png": b"junk"}
+    )
+    address = server.url.removesuffix("/file")
+    published = Published((f"{address}/a/train.json", f"{address}/a/val.json"), Archive("p.zip", "id"))
+    (tmp_path / "val.json").write_bytes(b"[]")
+    for _ in range(2):
+        download_published(published, tmp_path, url=server.url, pause=0.0)
+        assert len(server.asked) == 2, "val.json was there, and nothing is fetched twice"
+    assert (tmp_path / "train.json").read_bytes() == server.content and (
+        tmp_path / "val.json"
+    ).read_bytes() == b"[]"
+    assert {path.name for path in (tmp_path / "images").iterdir()} == {"1.png", "1_2.png"}
+    listed = Published((f"{address}/train.json",), None, ("https://example.org",))
+    download_published(listed, tmp_path / "other", pause=0.0)
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["train.json"]
+
+
+@pytest.mark.parametrize("kind", LISTED)
+def test_the_published_listings_are_those_that_are_read(kind: str, tmp_path: Path) -> None:
+    names = [PurePosixPath(address).name for address in PUBLISHED[kind].listings]
+    for name in names:
+        assert not (tmp_path / name).exists()
+        with pytest.raises(UserError, match=rf"{name} is missing; .* --what {kind} "):
+            LISTED[kind].listing(tmp_path)
+        record = {"img_id": name, "sentences": ["x"], "uid": name, "img0": "a", "img1": "b", "sents": ["x"]}
+        (tmp_path / name).write_text(json.dumps([record]), encoding="utf-8")
+    assert [len(pairs) for pairs in LISTED[kind].listing(tmp_path).pairs.values()] == [1, 1, 1]

@@ -59,3 +59,11 @@ def test_fetches_checks_and_unpacks(address: str, tmp_path: Path) -> None:
 def test_errors_are_one_paragraph(address: str, tmp_path: Path) -> None:
     result = run("--out", tmp_path / "out", "--url", f"{address}/nothing")
     assert result.returncode == 2 and "answers “404" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_data_set_whose_pictures_are_fetched_by_hand(tmp_path: Path) -> None:
+    for name in ("train", "valid", "test"):
+        (tmp_path / f"{name}.json").write_text("[]", encoding="utf-8")
+    result = run("--what", "image_editing_request", "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"with a browser into {tmp_path / 'images'}: https://" in result.stdout
