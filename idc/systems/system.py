@@ -59,6 +59,22 @@ class System(nn.Module, ABC):
     ) -> System:
         """A fresh system for grids (C, H, W) and captions of at most `max_words` ids with START and END."""
 
+    def description(self) -> dict[str, Any]:
+        """What `rebuild` needs to know beside the arguments of `build`, as plain values; a part of every snapshot."""
+        return {}
+
+    @classmethod
+    def rebuild(
+        cls,
+        config: Any,
+        vocabulary: Vocabulary,
+        grid_shape: tuple[int, int, int],
+        max_words: int,
+        description: dict[str, Any],
+    ) -> System:
+        """A system for the weights of a snapshot. It needs none of the files that `build` may begin with."""
+        return cls.build(config, vocabulary, grid_shape, max_words)
+
     @classmethod
     def stages(cls) -> tuple[Stage, ...]:
         """The phases of training, in order. Each begins with the best weights of the one before."""

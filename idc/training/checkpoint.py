@@ -17,7 +17,7 @@ import json
 import os
 import pickle
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ STATE = "last/state.pt"
 
 @dataclass(frozen=True)
 class SnapshotFacts:
-    """What a snapshot says about itself. step: optimiser steps taken. metrics: on val."""
+    """What a snapshot says about itself. step: optimiser steps taken. metrics: on val. description: the system's own."""
 
     system: str
     step: int
@@ -49,6 +49,7 @@ class SnapshotFacts:
     max_words: int
     backbone: str
     metrics: dict[str, float]
+    description: dict[str, Any] = field(default_factory=dict)
 
 
 def sync_folder(folder: Path) -> None:
@@ -72,6 +73,7 @@ def save_snapshot(folder: Path, system: System, config: Config, facts: SnapshotF
             path.write_bytes(to_safetensors(weights))
         save_config(config, partial / "config.yaml")
         system.vocabulary.to_json(partial / "vocab.json")
+        facts = replace(facts, description=system.description())
         with atomic_write(partial / "snapshot.json") as path:
             path.write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
         sync_folder(partial)
@@ -114,8 +116,8 @@ def load_system(folder: str | Path, device: str | torch.device = "cpu") -> Syste
             f"{folder} is a snapshot of the system “{facts.system}”, but its config.yaml is for “{config.system}”; "
             "its files come from different snapshots. Take another snapshot."
         )
-    system = system_class(facts.system).build(
-        model_config(config), vocabulary, facts.grid_shape, facts.max_words
+    system = system_class(facts.system).rebuild(
+        model_config(config), vocabulary, facts.grid_shape, facts.max_words, facts.description
     )
     try:
         load_weights(folder, system)

@@ -142,9 +142,6 @@ class CLIP4IDC(System):
 
     def begin(self, stage: str) -> None:
         self.stage = stage
-        trained = {id(parameter) for parameter in self.trained_parameters()}
-        for parameter in self.parameters():
-            parameter.requires_grad_(id(parameter) in trained)
 
     def groups(self) -> list[Group]:
         """adapt: the pair's parameters in full, CLIP's at `clip_rate`. caption: the captioner's in full, those of
@@ -228,6 +225,11 @@ class CLIP4IDC(System):
 
     def sentence(self, tokens: list[int]) -> str:
         return self.language.text(tokens)
+
+    def looks(self, attention: Float[Tensor, "B L N"], grid: tuple[int, int]) -> Float[Tensor, "B L P H W"]:
+        """Over CLIP's patches, not the grid's pixels; the class tokens are left out."""
+        patches = attention.unflatten(-1, (2, -1))[..., 1:]
+        return patches.unflatten(-1, self.clip.visual.grid_size)
 
     def embed_pairs(self, pairs: Pairs) -> Float[Tensor, "B D"]:
         return unit(self.pair.vector(self.hidden([pairs])[0]))
