@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,14 @@ import torch
 from PIL import Image, ImageDraw
 
 from idc.backbones import load_backbone, open_image
-from idc.captioner.search import END, UNK, Search
+from idc.captioner.search import Search
 from idc.data.batch import Pairs
 from idc.data.grids import Grids, open_grids
 from idc.data.layout import KINDS, PICTURE_FOLDERS, picture, read_json, scene_id, some, split_of
-from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError, command
 from idc.files import atomic_write
 from idc.metrics.facts import Statement, judge, parse, score_facts
-from idc.metrics.pointing import chance, pointing
+from idc.metrics.pointing import Box, chance, pointing
 from idc.own import add_arguments, adopt
 from idc.training.checkpoint import find_snapshot, load_system, read_facts
 from idc.world.scene import Triple
@@ -55,11 +55,16 @@ MARK = {True: "✓ ", False: "✗ ", None: ""}
 
 @dataclass(frozen=True)
 class Said:
-    """One caption: the sentence, its words, and where each word looked, (words, H, W)."""
+    """One caption: the sentence, its words, and where each word looked, (words, H, W).
+
+    before: where each looked in the picture before, if the system looks at each picture by itself; `attention` is then
+    about the picture after. None: to look at a place is to look at it in both pictures.
+    """
 
     sentence: str
     words: tuple[str, ...]
     attention: np.ndarray
+    before: np.ndarray | None = None
 
     @property
     def look(self) -> np.ndarray:
@@ -74,13 +79,34 @@ class Said:
             if word.lower() not in SMALL_WORDS
         ]
 
+    def points_at(self, boxes: Sequence[Box | None], size: tuple[int, int]) -> bool:
+        """Whether the caption looks most at the change. boxes: of the changed object before and after; size: in pixels.
 
-def read_out(tokens: list[int], attention: np.ndarray, vocabulary: Vocabulary) -> Said:
-    """A caption's ids up to END, with the looks of just those that are words. An empty caption keeps its first look."""
-    until = tokens.index(END) if END in tokens else len(tokens)
-    spoken = [place for place in range(until) if tokens[place] > END or tokens[place] == UNK]
-    words = tuple(vocabulary.words[tokens[place]] for place in spoken)
-    return Said(" ".join(words), words, attention[spoken or [0]])
+        Where it looks at each picture by itself, the one it looks at most sharply counts, with the box there.
+        """
+        look = self.look
+        if self.before is not None:
+            before = self.before.mean(0)
+            look, boxes = (before, boxes[:1]) if before.max() > look.max() else (look, boxes[1:])
+        return pointing(torch.from_numpy(look.ravel()), look.shape, boxes, size)
+
+
+def read_out(tokens: list[int], looks: np.ndarray, sentence: Callable[[list[int]], str]) -> Said:
+    """A caption's words with their looks.
+
+    looks: of every id, (L, P, H, W) for P = 1 or 2 pictures. sentence: what ids say, `System.sentence`. A word of several
+    ids looks as they do on average; an id that adds nothing is left out. An empty caption keeps its first look.
+    """
+    said, places = "", list[list[int]]()
+    for place in range(len(tokens)):
+        longer = sentence(tokens[: place + 1])
+        if len(longer.split()) > len(places):
+            places.append([place])
+        elif longer != said:
+            places[-1].append(place)
+        said = longer
+    *before, after = np.stack([looks[ids].mean(0) for ids in places or [[0]]], axis=1)
+    return Said(said, tuple(said.split()), after, before[0] if before else None)
 
 
 class Captioner:
@@ -131,9 +157,9 @@ class Captioner:
                 tuple(str(number) for number in range(len(part))),
             )
             captions = self.system.caption(batch, search or Search())
-            looks = captions.attention.unflatten(-1, (height, width)).numpy()
+            looks = self.system.looks(captions.attention, (height, width)).numpy()
             result += [
-                read_out(tokens, look, self.system.vocabulary)
+                read_out(tokens, look, self.system.sentence)
                 for tokens, look in zip(captions.tokens.tolist(), looks, strict=True)
             ]
         return result
@@ -233,17 +259,14 @@ def caption_world(
     }
     pairs = [(files[s]["default"], files[s][kind]) for s in scenes for kind in ("semantic", "nonsemantic")]
     said = captioner.say(pairs, search)
-    grid = captioner.facts.grid_shape[1:]
     rows = []
     for scene, change, no_change in zip(scenes, said[::2], said[1::2], strict=True):
         plain = TripleCaptions(scene, files[scene], change, no_change, references[scene][0])
-        rows.append(plain if records is None else judged(plain, records[scene], records.triple(scene), grid))
+        rows.append(plain if records is None else judged(plain, records[scene], records.triple(scene)))
     return rows
 
 
-def judged(
-    row: TripleCaptions, record: dict[str, Any], triple: Triple, grid: tuple[int, int]
-) -> TripleCaptions:
+def judged(row: TripleCaptions, record: dict[str, Any], triple: Triple) -> TripleCaptions:
     """The row with everything that the scene graph tells about its captions."""
     claims, still = parse(row.change.sentence), parse(row.no_change.sentence)
     verdict, boxes = judge(claims, triple), change_boxes(record)
@@ -258,7 +281,7 @@ def judged(
         row.reference,
         right=verdict["statement"],
         no_change_right=still is not None and still.type == "none",
-        looked_right=pointing(torch.from_numpy(row.change.look.ravel()), grid, boxes, (width, height)),
+        looked_right=row.change.points_at(boxes, (width, height)),
         type=triple.change.type,
         remark=remark(claims, verdict),
         boxes=tuple((x / width, y / height, w / width, h / height) for x, y, w, h in shown),
@@ -309,7 +332,11 @@ def pointing_scores(root: Path, rows: list[TripleCaptions], grid: tuple[int, int
     records = read_records(root, [row.scene for row in rows])
     if records is None:
         return None
-    luck = [chance(grid, change_boxes(records[row.scene]), tuple(records[row.scene]["size"])) for row in rows]
+    luck = []
+    for row in rows:
+        boxes, size = change_boxes(records[row.scene]), tuple(records[row.scene]["size"])
+        sides = [boxes] if row.change.before is None else [boxes[:1], boxes[1:]]
+        luck += [np.mean([chance(grid, side, size) for side in sides])]
     hits = [bool(row.looked_right) for row in rows]
     return {"pointing": float(np.mean(hits)), "chance": float(np.mean(luck)), "pairs": len(hits)}
 
@@ -417,7 +444,7 @@ def show_run(run: Path, snapshot: str, split: str, count: int, out: Path) -> Non
         scenes = scenes[:count]
     rows = caption_world(captioner, root, scenes)
     facts = facts_of(rows, root)
-    looks = pointing_scores(root, rows, captioner.facts.grid_shape[1:])
+    looks = pointing_scores(root, rows, rows[0].change.look.shape)
     write_report(out, run, captioner.facts, rows, split, count=count, facts=facts, looks=looks)
     print(f"the report is {out}")
 

@@ -148,12 +148,36 @@ def test_a_captions_words_and_looks_stay_together() -> None:
     """Ids that are no words are left out together with their looks; nothing after END is read."""
     vocabulary = Vocabulary.from_sentences(["red cube"])
     red, cube = (vocabulary.words.index(word) for word in ("red", "cube"))
-    looks = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((6, 2, 2), np.float32)
-    said = read_out([0, red, 2, cube, 3, red], looks, vocabulary)
+    looks = np.arange(6, dtype=np.float32)[:, None, None, None] * np.ones((6, 1, 2, 2), np.float32)
+    said = read_out([0, red, 2, cube, 3, red], looks, vocabulary.decode)
     assert said.sentence == "red cube" and said.words == ("red", "cube")
     assert said.attention[:, 0, 0].tolist() == [1, 3]
-    silent = read_out([3, 0, 0], looks, vocabulary)
+    assert said.before is None
+    silent = read_out([3, 0, 0], looks, vocabulary.decode)
     assert silent.sentence == "" and silent.words == () and silent.look.shape == (2, 2)
+
+
+def test_a_word_of_several_ids_looks_as_they_do_on_average_and_each_picture_has_its_look() -> None:
+    pieces = ["<", "the", " met", "al", "lic", " ball", ">", "never"]
+
+    def sentence(ids: list[int]) -> str:
+        return "".join(pieces[number] for number in ids if 0 < number < 6)
+
+    looks = np.arange(7, dtype=np.float32)[:, None, None, None] * np.array([1.0, 10.0])[:, None, None]
+    said = read_out([1, 2, 3, 4, 5, 6, 6], looks, sentence)
+    assert said.words == ("the", "metallic", "ball") and said.before is not None
+    assert said.before.ravel().tolist() == [0, 2, 4] and said.attention.ravel().tolist() == [0, 20, 40]
+
+
+def test_the_picture_looked_at_most_sharply_says_where_a_caption_points() -> None:
+    sharp, dull = np.zeros((1, 2, 2)), np.full((1, 2, 2), 0.1)
+    sharp[0, 0, 0] = 1.0
+    there, elsewhere, size = (0, 0, 8, 8), (24, 24, 8, 8), (32, 32)
+    one = Said("gone", ("gone",), sharp)
+    assert one.points_at([elsewhere, there], size) and not one.points_at([None, elsewhere], size)
+    before, after = Said("gone", ("gone",), dull, sharp), Said("gone", ("gone",), sharp, dull)
+    assert before.points_at([there, None], size) and not before.points_at([elsewhere, there], size)
+    assert after.points_at([elsewhere, there], size) and not after.points_at([there, None], size)
 
 
 def test_telling_words_leave_out_the_small_ones() -> None:

@@ -106,6 +106,13 @@ class System(nn.Module, ABC):
         """What the ids of a caption say. Systems that speak with ids of their own say it differently."""
         return self.vocabulary.decode(tokens)
 
+    def looks(self, attention: Float[Tensor, "B L N"], grid: tuple[int, int]) -> Float[Tensor, "B L P H W"]:
+        """Where captions looked, as pictures: P = 2 for before and after, P = 1 where a look is at one place of both.
+
+        attention: as `caption` gives it. grid: (H, W) of the grids, whose cells it is over unless a system says otherwise.
+        """
+        return attention.unflatten(-1, (1, *grid))
+
     def embed_pairs(self, pairs: Pairs) -> Float[Tensor, "B D"]:
         """A vector of length 1 for each pair, near those of the sentences that describe it.
 
