@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from idc.backbones import BACKBONES, load_backbone
-from idc.data import LISTED
+from idc.data import LISTED, kind_of_folder
 from idc.data.features import check_agreement, device_of, extract_flat, extract_npy
 from idc.errors import UserError, command
 
@@ -26,7 +26,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--kind", choices=("clevr_change", *LISTED), default="clevr_change")
+    parser.add_argument("--kind", choices=("clevr_change", *LISTED), help="seen from the folder's listings")
     parser.add_argument("--backbone", choices=BACKBONES, default="rendered")
     parser.add_argument("--weights", type=Path, help="a local weights file instead of the default ones")
     parser.add_argument(
@@ -50,13 +50,14 @@ def main() -> None:
     )
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, mps …")
     arguments = parser.parse_args()
-    if arguments.kind != "clevr_change" and arguments.store == "npy":
-        raise UserError(f"--store npy is the layout of CLEVR-Change; for {arguments.kind} take --store flat.")
+    kind = arguments.kind or kind_of_folder(arguments.root)
+    if kind != "clevr_change" and arguments.store == "npy":
+        raise UserError(f"--store npy is the layout of CLEVR-Change; for {kind} take --store flat.")
     device = device_of(arguments.device)
     backbone = load_backbone(arguments.backbone, arguments.weights)
     if arguments.precision == "bf16":
         half = backbone.in_bfloat16()
-        cosine = check_agreement(backbone, half, arguments.root, arguments.kind)
+        cosine = check_agreement(backbone, half, arguments.root, kind)
         print(
             f"bf16: on the first pictures, grids have a cosine of at least {cosine:.5f} to those in float32"
         )
@@ -66,7 +67,7 @@ def main() -> None:
     if batch_size is None:
         batch_size = 8 if device.type == "cpu" else 32
     if arguments.store == "flat":
-        extract_flat(arguments.root, out, backbone, batch_size, device, arguments.kind)
+        extract_flat(arguments.root, out, backbone, batch_size, device, kind)
     else:
         extract_npy(arguments.root, out, backbone, batch_size, device)
 

@@ -1,7 +1,7 @@
 """Make vocabulary, label file and COCO-format references from the captions of a data set.
 
     python data_scripts/preprocess_captions.py --root data/rendered
-    python data_scripts/preprocess_captions.py --root data/spot_the_diff --kind spot_the_diff
+    python data_scripts/preprocess_captions.py --root data/spot_the_diff
 
 Names and numbering are those of the published files, so that either can stand in for the other.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from idc.data import LISTED
+from idc.data import LISTED, kind_of_folder
 from idc.data.captions import LONGEST, preprocess
 from idc.data.listed import preprocess_listed
 from idc.errors import command
@@ -23,7 +23,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set")
-    parser.add_argument("--kind", choices=("clevr_change", *LISTED), default="clevr_change")
+    parser.add_argument("--kind", choices=("clevr_change", *LISTED), help="seen from the folder's listings")
     parser.add_argument(
         "--max-length",
         type=int,
@@ -31,12 +31,13 @@ def main() -> None:
     )
     parser.add_argument("--cut", action="store_true", help="shorten longer captions instead of stopping")
     arguments = parser.parse_args()
+    kind = arguments.kind or kind_of_folder(arguments.root)
     root, length, cut = arguments.root, arguments.max_length, arguments.cut
-    if arguments.kind == "clevr_change":
+    if kind == "clevr_change":
         length = LONGEST if length is None else length
         found = preprocess(root, length, cut=cut)
     else:
-        found = preprocess_listed(root, LISTED[arguments.kind].listing(root), length, cut=cut)
+        found = preprocess_listed(root, LISTED[kind].listing(root), length, cut=cut)
     print(
         f"{found.captions} captions, the longest of {found.longest} tokens with START and END; "
         f"{len(found.vocabulary)} words."

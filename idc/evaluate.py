@@ -71,7 +71,7 @@ def evaluate(
         if not annotations.is_file():
             raise UserError(
                 f"{annotations} is missing; `python data_scripts/preprocess_captions.py --root "
-                f"{annotations.parent}` makes it (for another data set than CLEVR-Change with --kind)."
+                f"{annotations.parent}` makes it."
             )
     predictions = read_results(results)
     change = [name for name in predictions if not name.endswith("_n")]

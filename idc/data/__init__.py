@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from idc.data.clevr_change import ClevrChange, read_labels
 from idc.data.grids import open_grids
 from idc.data.image_editing_request import ImageEditingRequest
@@ -12,6 +14,18 @@ from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 
 LISTED: dict[str, type[ListedPairs]] = {reader.kind: reader for reader in (SpotTheDiff, ImageEditingRequest)}
+
+
+def kind_of_folder(root: Path) -> str:
+    """Which data set a folder holds, by the names of its listings; CLEVR-Change where there are none."""
+    return next(
+        (
+            kind
+            for kind, reader in LISTED.items()
+            if all(file.is_file() for file in reader.files(root).values())
+        ),
+        "clevr_change",
+    )
 
 
 def open_data(data: DataSettings, split: str, seed: int) -> PairData:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idc.data.listed import ListedPair, ListedPairs, Listing, read_listing
-
-
-def pair_of(uid: str, img0: str, img1: str) -> ListedPair:
-    return ListedPair(uid, img0, img1, ())
+from idc.data.listed import ListedPair, ListedPairs
 
 
 class ImageEditingRequest(ListedPairs):
@@ -19,11 +15,13 @@ class ImageEditingRequest(ListedPairs):
     """
 
     kind = "image_editing_request"
+    texts = ("uid", "img0", "img1")
+    sentences = "sents"
 
     @staticmethod
-    def listing(root: Path) -> Listing:
-        files = {split: root / f"{name}.json" for split, name in SPLITS.items()}
-        return read_listing(files, ("uid", "img0", "img1"), "sents", pair_of, ImageEditingRequest.kind)
+    def files(root: Path) -> dict[str, Path]:
+        return {"train": root / "train.json", "val": root / "valid.json", "test": root / "test.json"}
 
-
-SPLITS = {"train": "train", "val": "valid", "test": "test"}  # our names -> those of the files
+    @staticmethod
+    def pair(record: dict[str, str]) -> ListedPair:
+        return ListedPair(record["uid"], record["img0"], record["img1"], ())

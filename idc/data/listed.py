@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -92,51 +92,11 @@ def read_records(path: Path, texts: Sequence[str], sentences: str, kind: str) ->
     return records
 
 
-def read_listing(
-    files: Mapping[str, Path],
-    texts: Sequence[str],
-    sentences: str,
-    pair_of: Callable[..., ListedPair],
-    kind: str,
-) -> Listing:
-    """The listing of a data set; records of one id are merged, sentences without a word are left out.
-
-    pair_of: a pair from the texts of a record, without sentences.
-    Raises UserError for files of another form, names that are no file names, an id with other pictures the second time
-    and ids in two splits.
-    """
-    splits: dict[str, list[ListedPair]] = {}
-    home: dict[str, str] = {}
-    strays: dict[str, str] = {}
-    empty = silent = 0
-    for split, file in files.items():
-        merged: dict[str, ListedPair] = {}
-        for record in read_records(file, texts, sentences, kind):
-            pair = pair_of(**{name: record[name] for name in texts})
-            for name in (pair.before, pair.after):
-                if not re.fullmatch(r"[^/\\\0]*[^/\\\0.][^/\\\0]*", name):
-                    raise UserError(
-                        f"{file}: “{name}” of “{pair.id}” is not the name of a picture in {PICTURES}/."
-                    )
-            old = merged.setdefault(pair.id, pair)
-            if (old.before, old.after) != (pair.before, pair.after):
-                raise UserError(
-                    f"{file}: “{pair.id}” stands for {old.before} and {old.after}, and for {pair.before} and {pair.after}; "
-                    "an id belongs to one pair. Correct it."
-                )
-            if home.setdefault(pair.id, split) != split:
-                strays[pair.id] = f"{pair.id} ({home[pair.id]} and {split})"
-            said = tuple(sentence for sentence in record[sentences] if plain(sentence))
-            empty += len(record[sentences]) - len(said)
-            merged[pair.id] = replace(old, sentences=old.sentences + said)
-        splits[split] = [pair for pair in merged.values() if pair.sentences]
-        silent += len(merged) - len(splits[split])
-    if strays:
-        raise UserError(
-            f"{len(strays)} ids stand in two splits of {next(iter(files.values())).parent}: {some(strays.values())}. A pair "
-            "belongs to one split; remove it from the other."
-        )
-    return Listing(splits, empty, silent)
+def check_names(pair: ListedPair, file: Path) -> None:
+    """Raise UserError unless the pair's pictures have plain file names."""
+    for name in (pair.before, pair.after):
+        if not re.fullmatch(r"[^/\\\0]*[^/\\\0.][^/\\\0]*", name):
+            raise UserError(f"{file}: “{name}” of “{pair.id}” is not the name of a picture in {PICTURES}/.")
 
 
 class ListedItem(NamedTuple):
@@ -157,11 +117,54 @@ class ListedPairs(torch.utils.data.Dataset[ListedItem], ABC):
     """
 
     kind: ClassVar[str]
+    texts: ClassVar[tuple[str, ...]]  # the fields of a record that are text
+    sentences: ClassVar[str]  # the one that is a list of sentences
 
     @staticmethod
     @abstractmethod
-    def listing(root: Path) -> Listing:
-        """The pairs of all splits, from the published files in the folder `root`."""
+    def files(root: Path) -> dict[str, Path]:
+        """The published file of each split in the folder `root`."""
+
+    @staticmethod
+    @abstractmethod
+    def pair(record: dict[str, str]) -> ListedPair:
+        """The pair of a record, as yet without sentences."""
+
+    @classmethod
+    def listing(cls, root: Path) -> Listing:
+        """The pairs of all splits; records of one id are merged, sentences without a word are left out.
+
+        Raises UserError for files of another form, names that are no file names, an id with other pictures the second
+        time and ids in two splits.
+        """
+        splits: dict[str, list[ListedPair]] = {}
+        home: dict[str, str] = {}
+        strays: dict[str, str] = {}
+        empty = silent = 0
+        for split, file in cls.files(root).items():
+            merged: dict[str, ListedPair] = {}
+            for record in read_records(file, cls.texts, cls.sentences, cls.kind):
+                pair = cls.pair(record)
+                check_names(pair, file)
+                old = merged.setdefault(pair.id, pair)
+                if (old.before, old.after) != (pair.before, pair.after):
+                    raise UserError(
+                        f"{file}: “{pair.id}” stands for {old.before} and {old.after}, and for {pair.before} and "
+                        f"{pair.after}; an id belongs to one pair. Correct it."
+                    )
+                if home.setdefault(pair.id, split) != split:
+                    strays[pair.id] = f"{pair.id} ({home[pair.id]} and {split})"
+                said = tuple(sentence for sentence in record[cls.sentences] if plain(sentence))
+                empty += len(record[cls.sentences]) - len(said)
+                merged[pair.id] = replace(old, sentences=old.sentences + said)
+            splits[split] = [pair for pair in merged.values() if pair.sentences]
+            silent += len(merged) - len(splits[split])
+        if strays:
+            raise UserError(
+                f"{len(strays)} ids stand in two splits of {root}: {some(strays.values())}. A pair belongs to one split; "
+                "remove it from the other."
+            )
+        return Listing(splits, empty, silent)
 
     def __init__(
         self,

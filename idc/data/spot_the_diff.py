@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idc.data.listed import ListedPair, ListedPairs, Listing, read_listing
-
-
-def pair_of(img_id: str) -> ListedPair:
-    return ListedPair(f"{img_id}.png", f"{img_id}.png", f"{img_id}_2.png", ())
+from idc.data.listed import ListedPair, ListedPairs
 
 
 class SpotTheDiff(ListedPairs):
@@ -20,12 +16,18 @@ class SpotTheDiff(ListedPairs):
     """
 
     kind = "spot_the_diff"
+    texts = ("img_id",)
+    sentences = "sentences"
 
     @staticmethod
-    def listing(root: Path) -> Listing:
-        files = {}
+    def files(root: Path) -> dict[str, Path]:
+        result = {}
         for split in ("train", "val", "test"):
-            merged = root / f"reformat_{split}.json"
-            plain = root / f"{split}.json"
-            files[split] = merged if merged.is_file() and not plain.is_file() else plain
-        return read_listing(files, ("img_id",), "sentences", pair_of, SpotTheDiff.kind)
+            merged, raw = root / f"reformat_{split}.json", root / f"{split}.json"
+            result[split] = merged if merged.is_file() and not raw.is_file() else raw
+        return result
+
+    @staticmethod
+    def pair(record: dict[str, str]) -> ListedPair:
+        before = f"{record['img_id']}.png"  # the pair's name among the published references, too
+        return ListedPair(before, before, f"{record['img_id']}_2.png", ())

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from idc.backbones import load_backbone
 from idc.captioner.search import Search
 from idc.config import DataConfig, TrainSplitConfig, load_config
-from idc.data import LISTED, open_data
+from idc.data import LISTED, kind_of_folder, open_data
 from idc.data.batch import Batch
 from idc.data.clevr_change import ClevrChange, read_labels
 from idc.data.features import extract_flat
@@ -301,6 +301,14 @@ def test_the_files_of_another_kind(made: dict[str, Path], tmp_path: Path) -> Non
         SpotTheDiff(spot, "train", open_grids(spot / "features_pixels96", "train"), numbered, others)
 
 
+def test_a_folder_says_what_it_holds(made: dict[str, Path], tmp_path: Path) -> None:
+    assert {kind: kind_of_folder(root) for kind, root in made.items()} == {kind: kind for kind in MAKERS}
+    assert kind_of_folder(make_spot(tmp_path, merged=True)) == "spot_the_diff"
+    assert (
+        kind_of_folder(make_world(tmp_path / "world")) == kind_of_folder(tmp_path / "none") == "clevr_change"
+    )
+
+
 def test_data_sets_of_listings_have_their_kinds() -> None:
     assert set(LISTED) == set(MAKERS)
     assert all(issubclass(reader, ListedPairs) and reader.kind == kind for kind, reader in LISTED.items())
@@ -329,10 +337,9 @@ def test_the_whole_way_by_command(tmp_path: Path) -> None:
     """Listings and pictures; captions and features; two steps of training; captions of the test split; scores."""
     root = make_spot(tmp_path / "data")
     scripts = Path(__file__).parents[2] / "data_scripts"
-    where = ("--root", root, "--kind", "spot_the_diff")
-    said = run(scripts / "preprocess_captions.py", *where, cwd=tmp_path)
+    said = run(scripts / "preprocess_captions.py", "--root", root, "--kind", "spot_the_diff", cwd=tmp_path)
     assert "26 captions" in said and "3 captions without a word were left out, and 1 pairs" in said
-    run(scripts / "extract_features.py", *where, "--device", "cpu", cwd=tmp_path)
+    run(scripts / "extract_features.py", "--root", root, "--device", "cpu", cwd=tmp_path)
     run("-m", "idc.train", "--cfg", two_steps(tmp_path, root, "spot_the_diff"), cwd=tmp_path)
     assert json.loads((tmp_path / "runs/tiny/best.json").read_text(encoding="utf-8"))["metric"] == "CIDEr"
     run("-m", "idc.test", "--run", tmp_path / "runs/tiny", cwd=tmp_path)
