@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -30,6 +31,7 @@ from idc.systems.clip4idc.captioner import Captioner
 from idc.systems.clip4idc.clip import Plan, encode_text, load_clip
 from idc.systems.clip4idc.language import BpeLanguage, Language, WordLanguage
 from idc.systems.clip4idc.pair import PairEncoder
+from idc.systems.clip4idc.released import from_released, to_released
 from idc.systems.negatives import gather, global_mean
 from idc.systems.system import Group, Stage, System
 
@@ -135,6 +137,17 @@ class CLIP4IDC(System):
         words = description["words"]
         plan = Plan(description["config"], None if words is None else tuple(words))
         return cls(config, vocabulary, grid_shape, plan.build(), plan)
+
+    @classmethod
+    def from_released(
+        cls, path: str | Path, vocabulary: Vocabulary, plan: Plan | None = None, **config: Any
+    ) -> CLIP4IDC:
+        """A system with the weights of a published snapshot of either stage, see `released.from_released`."""
+        return from_released(cls, path, vocabulary, plan, **config)
+
+    def to_released(self, path: str | Path, stage: str = "caption", half: bool = False) -> None:
+        """Write a snapshot in the published layout of a stage, see `released.to_released`."""
+        to_released(self, path, stage, half)
 
     @classmethod
     def stages(cls) -> tuple[Stage, ...]:
