@@ -146,6 +146,11 @@ def test_a_step_is_the_mean_of_both_passes(system: ScorerCBR) -> None:
         assert torch.allclose(parts[name], (change[name] + no_change[name]) / 2)
 
 
+def test_without_distractors_a_step_is_one_pass(system: ScorerCBR) -> None:
+    parts, alone = system.losses(Batch(batch().change)), system.pass_losses(batch().change)
+    assert parts.keys() == alone.keys() and all(torch.equal(parts[name], alone[name]) for name in parts)
+
+
 def test_released_snapshots_round_trip(system: ScorerCBR, tmp_path: Path) -> None:
     system.float()
     system.to_released(tmp_path / "again.pt")
