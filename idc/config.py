@@ -215,6 +215,10 @@ class Config:
         folder = Path(self.runs) / self.exp_name
         return folder if self.present == self.stage_list()[-1] else folder / self.present.name
 
+    def to_train(self) -> list[Config]:
+        """The configurations to train, in order: of `stage` alone, or of all stages that are not skipped."""
+        return [self] if self.stage else [*self.earlier(), self]
+
     def earlier(self) -> list[Config]:
         """The configurations of the stages before the present one, in order, without those that are skipped."""
         names = [stage.name for stage in self.stage_list()]

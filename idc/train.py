@@ -3,6 +3,10 @@
 Trains a system and writes runs/<exp_name>: metrics.jsonl, snapshots, best.json. Interrupted or killed, the same
 command with --resume goes on as if nothing had happened. With --pieces FOLDER it trains with your own code: the pieces
 that notebooks or .py files there define take the place of the library's.
+
+A system that trains in several stages goes through all of them; an earlier one is a run of its own in
+runs/<exp_name>/<stage>, and stage=NAME trains that one alone. --seeds 0..7 trains one run per seed in
+runs/<exp_name>/seed<k>, scores them on val and test and writes runs/<exp_name>/seeds.json.
 """
 
 from __future__ import annotations
@@ -12,9 +16,10 @@ import logging
 import os
 import sys
 
-from idc.config import load_config
+from idc.config import Config, load_config
 from idc.errors import UserError, command
 from idc.own import add_arguments, adopt, slowdown
+from idc.seeds import parse_seeds, report_seeds, seed_configs, table, train_seeds
 from idc.training.checkpoint import read_best
 from idc.training.loop import Interrupted, train
 
@@ -39,6 +44,7 @@ def main() -> None:
         choices=("tensorboard", "visdom"),
         help="one more place for curves",
     )
+    parser.add_argument("--seeds", help="train one run for each of these seeds, such as 0..7 or 0,1,5")
     add_arguments(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, e.g. optim.lr=0.001")
     arguments = parser.parse_intermixed_args()
@@ -46,23 +52,38 @@ def main() -> None:
     config = load_config(arguments.cfg, overrides)
     if arguments.logger:
         names = dict.fromkeys((*config.logger, *arguments.logger))
-        config = load_config(arguments.cfg, [*overrides, f"logger=[{','.join(names)}]"])
+        overrides.append(f"logger=[{','.join(names)}]")
+        config = load_config(arguments.cfg, overrides)
+    configs = seed_configs(arguments.cfg, overrides, parse_seeds(arguments.seeds)) if arguments.seeds else {}
     sources = adopt(arguments.pieces, arguments.unchecked)
     try:
         if sources and (times := slowdown(config)):
             print(
                 f"a step with your pieces takes {times:.1f} times the CPU time of one with the library's fast ones"
             )
-        run = train(config, resume=arguments.resume, overwrite=arguments.overwrite, sources=sources)
+        if configs:
+            train_seeds(configs, arguments.resume, arguments.overwrite, sources)
+        else:
+            train(config, resume=arguments.resume, overwrite=arguments.overwrite, sources=sources)
     except NotImplementedError as error:
         raise UserError(str(error) or "a piece raises NotImplementedError; write it first.") from error
     except Interrupted:
         print(f"stopped; the same command with --resume continues {config.run_folder}", file=sys.stderr)
         raise SystemExit(130) from None
-    if int(os.environ.get("RANK", "0")) == 0:
-        best = read_best(run)
+    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0":
+        return
+    if configs:
+        print(table(report_seeds(configs)))
+    else:
+        tell(config)
+
+
+def tell(config: Config) -> None:
+    """Print where the snapshots of every stage are, and which is the best."""
+    for stage in config.to_train():
+        best = read_best(stage.run_folder)
         chosen = f"; the best is {best['step']} ({best['metric']} {best['value']:.3f})" if best else ""
-        print(f"snapshots are in {run / 'snapshots'}{chosen}")
+        print(f"snapshots are in {stage.run_folder / 'snapshots'}{chosen}")
 
 
 if __name__ == "__main__":

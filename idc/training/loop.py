@@ -125,9 +125,9 @@ def open_split(config: Config, split: str) -> PairData:
     return open_data(config.data, split, config.seed)
 
 
-def open_validation(config: Config) -> Validation:
-    """The val split, and what the snapshots of the configured stage are measured by."""
-    data = open_split(config, "val")
+def open_validation(config: Config, split: str = "val") -> Validation:
+    """A split, and what the snapshots of the configured stage are measured by."""
+    data = open_split(config, split)
     if config.present.measure == "retrieval":
         return RetrievalValidation(data)
     return CaptionValidation(data, Path(config.data.root))
@@ -402,6 +402,9 @@ class Training:
                 if stopping and not last:
                     raise Interrupted
                 begun = time.perf_counter()
+            asked = torch.tensor(float(stop.is_set()), device=self.fabric.device)
+            if self.fabric.all_reduce(asked, reduce_op="sum") > 0:  # this stage is complete, another may follow
+                raise Interrupted
 
     def take_step(self, batch: Batch, rate: float, stop: bool) -> tuple[dict[str, float], bool]:
         """One optimiser step. Returns the loss parts, and whether any process was asked to stop."""
@@ -508,16 +511,25 @@ def train(
     farthest are left alone. overwrite: replace a run of that name. sources: of adopted pieces, which are kept beside
     the snapshots. Raises UserError for a folder in use, and for whatever config, data or state have wrong.
     """
-    stages = [config] if config.stage else [*config.earlier(), config]
-    for stage in stages:
-        claim_folder(stage, resume, overwrite, sources or {})
-        check_metric(stage.train.best_metric, stage.present, Path(stage.data.root))
+    stages = claim(config, resume, overwrite, sources or {})
     if resume:
         begun = [number for number, stage in enumerate(stages) if (stage.run_folder / STATE).is_file()]
         stages = stages[max(begun, default=0) :]
     for number, stage in enumerate(stages):
         train_stage(stage, resume, [later.run_folder for later in stages[number:]], sources or {})
     return config.run_folder
+
+
+def claim(config: Config, resume: bool, overwrite: bool, sources: Mapping[str, str]) -> list[Config]:
+    """The configurations of the stages to train, in order, after a look at their folders and metrics.
+
+    Raises UserError when one cannot be trained; nothing is written.
+    """
+    stages = config.to_train()
+    for stage in stages:
+        claim_folder(stage, resume, overwrite, sources)
+        check_metric(stage.train.best_metric, stage.present, Path(stage.data.root))
+    return stages
 
 
 def train_stage(config: Config, resume: bool, replaced: Sequence[Path], sources: Mapping[str, str]) -> None:

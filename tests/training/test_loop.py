@@ -90,11 +90,6 @@ class Fake(System):
         return Captions(tokens, torch.zeros(len(pairs)), torch.zeros(len(pairs), 2, 1))
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_world(tmp_path_factory.mktemp("world") / "data")
-
-
 @pytest.fixture
 def configured(tmp_path: Path, world: Path) -> Any:
     """Makes a configuration of the tiny SCORER+CBR, with overrides."""
