@@ -145,7 +145,9 @@ class CLIP4IDC(System):
         """A system with the weights of a published snapshot of either stage, see `released.from_released`."""
         return from_released(cls, path, vocabulary, plan, **config)
 
-    def to_released(self, path: str | Path, stage: str = "caption", half: bool = False) -> None:
+    def to_released(
+        self, path: str | Path, stage: Literal["adapt", "caption"] = "caption", half: bool = False
+    ) -> None:
         """Write a snapshot in the published layout of a stage, see `released.to_released`."""
         to_released(self, path, stage, half)
 

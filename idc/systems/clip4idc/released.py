@@ -14,7 +14,7 @@ import logging
 import pickle
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from idc.systems.clip4idc import CLIP4IDC
 
 log = logging.getLogger(__name__)
+Stage = Literal["adapt", "caption"]  # of training; each has its layout
 HEAD = "decoder.classifier.cls.predictions."
 BEGINNINGS = {
     "pair.before_embedding": "clip.visual.bef_embedding",
@@ -76,7 +77,7 @@ def released_name(name: str) -> str:
     return name
 
 
-def released_names(system: CLIP4IDC, stage: str) -> dict[str, str]:
+def released_names(system: CLIP4IDC, stage: Stage) -> dict[str, str]:
     """Our names of the tensors in a snapshot of that stage -> the published ones, copies left out."""
     names = {name: released_name(name) for name in system.state_dict()}
     return {
@@ -149,7 +150,7 @@ def from_released(
     """
     path = Path(path)
     tensors = read_tensors(path)
-    stage = "caption" if any(name.startswith("decoder.") for name in tensors) else "adapt"
+    stage: Stage = "caption" if any(name.startswith("decoder.") for name in tensors) else "adapt"
     if stage == "caption":
         layers = {
             int(found[1])
@@ -174,7 +175,7 @@ def from_released(
     return system.eval()
 
 
-def to_released(system: CLIP4IDC, path: str | Path, stage: str = "caption", half: bool = False) -> None:
+def to_released(system: CLIP4IDC, path: str | Path, stage: Stage = "caption", half: bool = False) -> None:
     """Write a snapshot in the published layout of a stage, "adapt" or "caption".
 
     half: round CLIP's matrices to float16, as published; else every number stays as it is.

@@ -17,7 +17,7 @@ from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.systems.clip4idc import CLIP4IDC
 from idc.systems.clip4idc.clip import Plan
-from idc.systems.clip4idc.released import released_names
+from idc.systems.clip4idc.released import Stage, released_names
 
 Shapes = dict[str, tuple[int, ...]]
 WORDS = ("<NULL>", "<UNK>", "<START>", "<END>", *(f"w{i}" for i in range(7)))
@@ -169,7 +169,7 @@ def tensors(request: pytest.FixtureRequest) -> dict[str, Tensor]:
 
 
 def test_a_snapshot_comes_back_as_it_was(tensors: dict[str, Tensor], tmp_path: Path) -> None:
-    stage = "caption" if len(tensors) == len(SMALL_CAPTION) else "adapt"
+    stage: Stage = "caption" if len(tensors) == len(SMALL_CAPTION) else "adapt"
     torch.save(tensors, tmp_path / "pytorch_model.bin.3")
     system = load(tmp_path / "pytorch_model.bin.3")
     assert all(parameter.dtype == torch.float32 for parameter in system.parameters())
