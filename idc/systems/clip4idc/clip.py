@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from idc.errors import UserError
 
+BROKEN = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError, SafetensorError)
 MAKE = (
     "`python data_scripts/train_clip.py` trains a small one on rendered pictures; the published one needs "
     "model.architecture=ViT-B-32-quickgelu and model.clip=openai:PATH, or model.clip=hub:openai where there is internet."
@@ -67,7 +69,7 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
 
     Raises UserError when the file is missing or broken, and when it does not hold that architecture.
     """
-    from open_clip import create_model, load_checkpoint, load_openai_model
+    from open_clip import create_model, load_checkpoint
 
     kind, _, rest = source.partition(":")
     path = Path(rest if kind == "openai" else source)
@@ -80,15 +82,26 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
         plan = read_plan(path) or architecture_plan(architecture)
         clip = plan.build()
         if kind == "openai":
-            clip.load_state_dict(load_openai_model(str(path), precision="fp32", device="cpu").state_dict())
+            clip.load_state_dict(openai_weights(path))
         elif plan.words is not None:
             clip.load_state_dict(load_file(path))
         else:
             load_checkpoint(clip, str(path))
-    except (OSError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+    except BROKEN as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"model.clip={source} cannot be read: {reason} {MAKE}") from error
     return clip, plan
+
+
+def openai_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in OpenAI's archive, in fp32."""
+    from open_clip import load_openai_model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # the archive is TorchScript, there is no newer one
+        return load_openai_model(str(path), precision="fp32", device="cpu").state_dict()
 
 
 def read_plan(path: Path) -> Plan | None:
