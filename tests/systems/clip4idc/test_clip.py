@@ -17,7 +17,7 @@ from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.systems.clip4idc import CLIP4IDC, CLIP4IDCConfig
 from idc.systems.clip4idc.clip import Plan, architecture_plan, load_clip, normalised
-from tests.systems.clip4idc.tiny import OWN, SETTINGS, SIZE, WORDS, plan
+from tests.systems.clip4idc.tiny import OWN, SETTINGS, SIZE, WORDS, plan, write_clip
 
 BPE: dict[str, Any] = {  # openai's layout tells the numbers of heads by the widths: one for 64
     "embed_dim": 64,
@@ -25,15 +25,6 @@ BPE: dict[str, Any] = {  # openai's layout tells the numbers of heads by the wid
     "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 64, "layers": 2},
     "text_cfg": {"context_length": 12, "vocab_size": 300, "width": 64, "heads": 1, "layers": 1},
 }
-
-
-def write(path: Path, made: Plan, seed: int = 0) -> nn.Module:
-    """A small CLIP as train_clip.py writes it: half precision, with its plan."""
-    torch.manual_seed(seed)
-    clip = made.build()
-    metadata = {"config": json.dumps(made.config), "words": json.dumps(made.words), "seed": "0"}
-    save_file({name: tensor.half() for name, tensor in clip.state_dict().items()}, path, metadata)
-    return clip
 
 
 @pytest.fixture
@@ -50,7 +41,7 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
 
 def test_a_small_clip_comes_with_its_plan(tmp_path: Path) -> None:
     made = plan()
-    clip = write(tmp_path / "clip.safetensors", made)
+    clip = write_clip(tmp_path / "clip.safetensors", made)
     again, its_plan = load_clip(str(tmp_path / "clip.safetensors"))
     assert its_plan == made
     assert equal(clip.half().float(), again)
@@ -58,7 +49,7 @@ def test_a_small_clip_comes_with_its_plan(tmp_path: Path) -> None:
 
 
 def test_a_system_is_built_from_it(tmp_path: Path) -> None:
-    write(tmp_path / "clip.safetensors", plan())
+    write_clip(tmp_path / "clip.safetensors", plan())
     config = CLIP4IDCConfig(**(SETTINGS | {"clip": str(tmp_path / "clip.safetensors")}))  # type: ignore[arg-type]
     system = CLIP4IDC.build(config, Vocabulary(WORDS), (3, SIZE, SIZE), 7)
     assert system.plan.words == OWN

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
 
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import SPECIAL, Vocabulary
@@ -17,7 +21,7 @@ SIZE, LENGTH = 12, 7
 SETTINGS = {"intra_layers": 2, "layers": 2, "heads": 2, "hidden": 24, "dropout": 0.0, "max_words": 8}
 
 
-def plan(patch: int = 4, width: int = 16) -> Plan:
+def plan(patch: int = 4, width: int = 16, words: tuple[str, ...] = OWN) -> Plan:
     return Plan(
         {
             "embed_dim": width,
@@ -31,7 +35,7 @@ def plan(patch: int = 4, width: int = 16) -> Plan:
             },
             "text_cfg": {
                 "context_length": 10,
-                "vocab_size": len(OWN),
+                "vocab_size": len(words),
                 "width": width,
                 "heads": 2,
                 "layers": 2,
@@ -39,8 +43,17 @@ def plan(patch: int = 4, width: int = 16) -> Plan:
                 "eos_id": 3,
             },
         },
-        OWN,
+        words,
     )
+
+
+def write_clip(path: Path, made: Plan) -> nn.Module:
+    """A small CLIP as train_clip.py writes it: half precision, with its plan."""
+    torch.manual_seed(0)
+    clip = made.build()
+    metadata = {"config": json.dumps(made.config), "words": json.dumps(made.words), "seed": "0"}
+    save_file({name: tensor.half() for name, tensor in clip.state_dict().items()}, path, metadata)
+    return clip
 
 
 def build(patch: int = 4, width: int = 16, lively: bool = True, **config: Any) -> CLIP4IDC:
