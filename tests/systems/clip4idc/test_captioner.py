@@ -10,6 +10,8 @@ import torch
 from idc.captioner.search import END, NULL, START, Search, search_captions
 from idc.data.batch import Batch, Pairs
 from idc.metrics.captions import score_captions
+from idc.pieces.attention import SelfAttention
+from idc.pieces.chosen import pieces
 from idc.systems.clip4idc import CLIP4IDC
 from tests.systems import literal_clip4idc as literal
 from tests.systems.clip4idc.tiny import OWN, SETTINGS, batch, build, pairs
@@ -110,3 +112,21 @@ def test_tables_are_clips_own() -> None:
     _, after = system.captioner(words, tokens)
     changed = (before != after).any(1)[0]
     assert changed.tolist() == [number == 7 for number in range(len(OWN))]
+
+
+def test_it_is_built_of_your_own_attention(trained: CLIP4IDC) -> None:
+    class Mine(SelfAttention):
+        """Another class, of which nobody knows whether it can remember."""
+
+    pieces.adopt({"SelfAttention": Mine})
+    try:
+        own = build(width=32, lively=False, hidden=64, freeze_layers=-1, clip_rate=1.0)
+    finally:
+        pieces.release()
+    own.load_state_dict(trained.state_dict())
+    assert isinstance(own.captioner.encoder[0].attention, Mine)
+    strangers = pairs(4, seed=9)
+    for search in (Search(), Search("beam", beams=2)):
+        mine, library = own.caption(strangers, search), trained.caption(strangers, search)
+        assert torch.equal(mine.tokens, library.tokens)
+        assert torch.allclose(mine.attention, library.attention, atol=1e-6)
