@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,27 @@ def small_world(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data set of `tests.tiny_world`, for tests that do not change it."""
+    from tests.tiny_world import make_world  # not before the annotations are checked
+
+    return make_world(tmp_path_factory.mktemp("world") / "data")
+
+
+@pytest.fixture
+def two_stages(tmp_path: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Makes a configuration of the tiny system with two stages, with overrides."""
+    import idc.systems
+    from idc.config import load_config
+    from tests.two_stages import module, write_two_stages
+
+    monkeypatch.setitem(sys.modules, "idc.systems.two_stages", module())
+    monkeypatch.setitem(idc.systems.SYSTEMS, "two_stages", "TwoStages")
+    path = write_two_stages(tmp_path / "two.yaml", world)
+    return lambda *overrides: load_config(path, overrides)
 
 
 @pytest.fixture(scope="session")

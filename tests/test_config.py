@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,13 @@ def test_quick_is_full_with_a_quarter_of_the_data() -> None:
         (["=3"], ["dotted.key=value"]),
         (["optim.lr=["], ["optim.lr=[", "not valid YAML"]),
         (["train.steps=x", "seed=-1"], ["train.steps", "'x'", "seed", "-1"]),
+        (
+            ["stages.caption.optim.lr=1"],
+            ["“stages.caption”", "the last stage are the general ones", "optim.lr"],
+        ),
+        (["stages.adapt.optim.lr=1"], ["no stage “adapt” before “caption”", "it is the only one"]),
+        (["stage=adapt"], ["no stage “adapt”", "there is caption"]),
+        (["stages=3"], ["“stages” is 3", "section"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in value[0] else "",
 )
@@ -178,3 +186,103 @@ def test_differences_name_the_settings(minimal: Path) -> None:
     one, other = load_config(minimal), load_config(minimal, ["optim.lr=1", "model.dim=64"])
     assert differences(one, other) == {"optim.lr": (2e-4, 1.0), "model.dim": (512, 64)}
     assert differences(one, one) == {}
+
+
+# -- stages ----------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_has_its_own_settings_on_top_of_the_general_ones(two_stages: Callable[..., Config]) -> None:
+    config = two_stages("train.log_every=7", "stages.find.data.root=2026", "stages.find.loss_weights.guess=0")
+    (first, last) = config.to_train()
+    assert last is config and config.present.name == "guess" and first.present.name == first.stage == "find"
+    assert (first.train.steps, first.train.snapshot_every, first.train.log_every) == (5, 2, 7)
+    assert (first.optim.method, first.optim.lr, first.optim.schedule) == ("adamw", 0.05, "linear")
+    assert (first.optim.warmup, first.optim.clip) == (config.optim.warmup, config.optim.clip) == (2, 1.0)
+    assert (first.data.root, first.data.train.batch_size, first.data.backbone) == ("2026", 2, "tiny")
+    assert first.loss_weights == {"apart": 1.0, "guess": 0.0} and config.loss_weights["guess"] == 1.0
+    assert (config.train.steps, config.optim.method, config.data.train.batch_size) == (6, "adam", 4)
+    assert first.run_folder == config.run_folder / "find"
+
+
+def test_one_stage_alone_has_the_settings_it_has_among_all(two_stages: Callable[..., Config]) -> None:
+    assert two_stages("stage=find") == two_stages().to_train()[0]
+    assert two_stages("stage=find").to_train() == [two_stages("stage=find")]
+    alone = two_stages("stage=guess")
+    assert differences(alone, two_stages()) == {"stage": ("guess", None)}
+    assert alone.run_folder == two_stages().run_folder
+    assert [each.stage for each in alone.earlier()] == ["find"]
+
+
+def test_a_skipped_stage_is_not_trained(two_stages: Callable[..., Config]) -> None:
+    config = two_stages("stages.find.skip=true")
+    assert config.to_train() == [config] and config.earlier() == []
+
+
+def test_systems_with_one_stage_know_no_others(minimal: Path) -> None:
+    config = load_config(minimal)
+    assert config.to_train() == [config] and config.stages == {} and config.present.name == "caption"
+    assert config.run_folder == load_config(minimal, ["stage=caption"]).run_folder == Path("runs/minimal")
+
+
+def test_configurations_with_stages_are_saved_and_loaded(
+    two_stages: Callable[..., Config], tmp_path: Path
+) -> None:
+    for config in (two_stages(), two_stages("stage=find"), two_stages("stages.find.skip=true")):
+        save_config(config, tmp_path / "saved.yaml")
+        assert load_config(tmp_path / "saved.yaml") == config
+
+
+def test_settings_of_a_saved_stage_can_be_overridden(
+    two_stages: Callable[..., Config], tmp_path: Path
+) -> None:
+    save_config(two_stages("stage=find"), tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml", ["train.steps=9", "optim.lr=1"]).train.steps == 9
+
+
+def test_an_empty_stage_means_the_general_settings(two_stages: Callable[..., Config], tmp_path: Path) -> None:
+    two_stages()
+    path = tmp_path / "empty.yaml"
+    path.write_text("exp_name: empty\nsystem: two_stages\nstages:\n  find:\n", encoding="utf-8")
+    assert load_config(path).to_train()[0].train == load_config(path).train
+    path.write_text("exp_name: empty\nsystem: two_stages\nstages:\n", encoding="utf-8")
+    assert [each.present.name for each in load_config(path).to_train()] == ["find", "guess"]
+
+
+def test_the_system_of_an_override_decides_what_can_be_set(
+    two_stages: Callable[..., Config], minimal: Path
+) -> None:
+    two_stages()
+    config = load_config(minimal, ["stages.find.data.root=007", "model.dim=3", "system=two_stages"])
+    assert config.to_train()[0].data.root == "007" and config.model["dim"] == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["stages.find.optim.lrr=1"], ["“stages.find.optim.lrr”", "did you mean “stages.find.optim.lr”"]),
+        (["stages.find.optim.lr=abc"], ["stages.find.optim.lr", "'abc'", "valid number"]),
+        (["stages.find.train.steps=0"], ["stages.find.train.steps", "greater than or equal to 1"]),
+        (["stages.find.data.train.batch_size=2.5"], ["stages.find.data.train.batch_size", "2.5"]),
+        (["stages.find.loss_weights.apart=-1"], ["stages.find.loss_weights.apart", "-1"]),
+        (
+            ["stages.find.loss_weights.size=1"],
+            ["“stages.find.loss_weights.size”", "did you mean “stages.find.loss_weights"],
+        ),
+        (["stages.find.train.devices=2"], ["“stages.find.train.devices”", "did you mean “train.devices”"]),
+        (["stages.find.train.accelerator=cpu"], ["did you mean “train.accelerator”"]),
+        (["stages.find.model.dim=3"], ["“stages.find.model”"]),
+        (["stages.find.skip=1"], ["stages.find.skip", "valid boolean"]),
+        (["stages.find=3"], ["“stages.find” is 3", "section"]),
+        (["stages.fnid.skip=true"], ["no stage “fnid” before “guess”", "there is find"]),
+        (["stages.guess.skip=true"], ["“stages.guess”", "the general ones"]),
+        (["stage=caption"], ["no stage “caption”", "find, guess"]),
+    ],
+    ids=lambda value: value[0] if "=" in value[0] else "",
+)
+def test_wrong_settings_of_stages_are_errors_that_name_the_key(
+    two_stages: Callable[..., Config], overrides: list[str], said: list[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        two_stages(*overrides)
+    for words in said:
+        assert words in str(caught.value)

@@ -18,18 +18,21 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from idc.config import load_config
+from idc.seeds import seed_configs
 from idc.training.log import read_metrics
 from idc.training.loop import train
 from tests.tiny_world import make_world, write_config
+from tests.two_stages import write_two_stages
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data and tiny.yaml."""
+    """A folder with data, tiny.yaml, and two.yaml of a system that trains in two stages."""
     folder = tmp_path_factory.mktemp("place")
     write_config(folder / "tiny.yaml", make_world(folder / "data"))
+    write_two_stages(folder / "two.yaml", folder / "data")
     return folder
 
 
@@ -138,6 +141,78 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(place: Path) -> Non
     for step in (3, 6):
         a, b = weights(place / "runs/one", step), weights(place / "runs/two", step)
         assert all(torch.allclose(a[name], b[name], atol=1e-4) for name in a)
+
+
+@pytest.mark.distributed
+def test_two_processes_go_through_both_stages_like_one(place: Path, two_stages: Any) -> None:
+    settings = ("model.dropout=0", "optim.eps=0.001")
+    one = train(two_stages("exp_name=one_process", *settings))
+    halves = ("train.devices=2", "data.train.batch_size=2", "stages.find.data.train.batch_size=1")
+    line = command("tests.two_stages", "--cfg", "two.yaml", "exp_name=two_processes", *settings, *halves)
+    done = run_command(place, line)
+    assert done.returncode == 0, done.stderr
+    two = place / "runs/two_processes"
+    said = [line.split(";")[0] for line in done.stdout.splitlines()]
+    assert said == [f"snapshots are in {run / 'snapshots'}" for run in (two / "find", two)], (
+        "once for each stage"
+    )
+    for run, other, steps in ((one / "find", two / "find", (2, 4, 5)), (one, two, (3, 6))):
+        for a, b in zip(curve(run), curve(other), strict=True):
+            assert a == pytest.approx(b, abs=1e-5)
+        for step in steps:
+            a, b = weights(run, step), weights(other, step)
+            assert all(torch.allclose(a[name], b[name], atol=1e-5) for name in a)
+
+
+def test_killed_in_both_stages_and_resumed_is_the_run_that_never_was(place: Path, two_stages: Any) -> None:
+    settings = (
+        "train.steps=80",
+        "stages.find.train.steps=80",
+        "train.save_every=5",
+        "train.snapshot_every=20",
+    )
+    whole = train(two_stages(*settings))
+    killed = place / "runs/killed_stages"
+    line = command("tests.two_stages", "--cfg", "two.yaml", "exp_name=killed_stages", "--resume", *settings)
+    for run in (killed / "find", killed):
+        process = subprocess.Popen(line, cwd=place, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        metrics = run / "metrics.jsonl"
+        while process.poll() is None and not any(row["step"] > 20 for row in read_metrics(metrics)):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "it should not have come to its end"
+    finished = run_command(place, line)
+    assert finished.returncode == 0, finished.stderr
+    for run, other in ((killed / "find", whole / "find"), (killed, whole)):
+        assert curve(run) == curve(other)
+        a, b = weights(run, 80), weights(other, 80)
+        assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+        assert (run / "best.json").read_bytes() == (other / "best.json").read_bytes()
+
+
+def test_several_seeds_are_trained_scored_and_reported(place: Path) -> None:
+    settings = ["exp_name=many", "train.steps=3"]
+    finished = train(seed_configs(place / "tiny.yaml", settings, [1])[1])
+    before = {path: path.stat().st_mtime_ns for path in (finished / "snapshots").rglob("*")}
+    line = command("idc.train", "--cfg", "tiny.yaml", *settings, "--seeds", "0..1", "--resume")
+    done = run_command(place, line)
+    assert done.returncode == 0, done.stderr
+    runs = place / "runs/many"
+    assert not (runs / "config.yaml").exists()
+    assert load_config(runs / "seed0/config.yaml").seed == 0
+    after = {path: path.stat().st_mtime_ns for path in (finished / "snapshots").rglob("*")}
+    assert after == before, "a finished seed is not trained again"
+    report = json.loads((runs / "seeds.json").read_text(encoding="utf-8"))
+    assert list(report["seeds"]) == ["0", "1"] and report["metric"] == "CIDEr"
+    for split in ("val", "test"):
+        values = [score[split]["CIDEr"] for score in report["seeds"].values()]
+        assert report["spread"][split]["CIDEr"]["mean"] == pytest.approx(sum(values) / 2)
+        assert {"BLEU-4", "METEOR", "ROUGE-L", "CIDEr"} <= set(report["seeds"]["1"][split])
+    best = max(report["seeds"], key=lambda seed: report["seeds"][seed]["selection"])
+    assert report["chosen"]["seed"] == int(best)
+    assert report["chosen"]["test"] == report["seeds"][best]["test"]
+    for words in ("seed 1", "mean", "deviation", "METEOR", f"best on val by CIDEr: seed {best}"):
+        assert words in done.stdout
 
 
 def test_bad_input_is_one_paragraph_and_exit_code_2(place: Path) -> None:

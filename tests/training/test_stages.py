@@ -24,7 +24,7 @@ from idc.training.checkpoint import load_system, read_best, snapshot_steps
 from idc.training.log import read_metrics
 from idc.training.loop import Interrupted, build_system, make_optimizer, open_split, train
 from tests.tiny_world import write_config
-from tests.training.two_stages import TwoStages
+from tests.two_stages import TwoStages
 
 Make = Callable[..., Config]
 

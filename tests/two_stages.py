@@ -1,6 +1,6 @@
 """A tiny system that trains in two stages: first it learns to find pairs by sentences, then to name the colour.
 
-As a program, `python -m tests.training.two_stages …` is `python -m idc.train …` in a world where that system exists.
+As a program, `python -m tests.two_stages …` is `python -m idc.train …` in a world where that system exists.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class TwoStagesConfig:
     """dim: of the vectors."""
 
     dim: int = 6
+    dropout: float = 0.2
 
 
 class TwoStages(System):
@@ -49,7 +50,7 @@ class TwoStages(System):
         self.pairs = nn.Linear(channels, config.dim)
         self.words = nn.Embedding(len(vocabulary), config.dim)
         self.head = nn.Linear(config.dim, len(vocabulary))
-        self.dropout = nn.Dropout(0.2)
+        self.dropout = nn.Dropout(config.dropout)
 
     @classmethod
     def build(
