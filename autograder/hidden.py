@@ -20,7 +20,7 @@ from autograder.checks import exercise
 from autograder.checks.exercise import SLOPE_TOLERANCE, Exercise, Status, Verdict
 from autograder.checks.inputs import numbers
 from autograder.notebook import Points
-from autograder.student import Answer, Call, Local, Student
+from autograder.student import Answer, Call, Local, Student, ask_all
 
 CASES = 2  # times the exercise's own number of calls
 
@@ -72,9 +72,8 @@ def unseen(each: Exercise) -> str:
 
 def answers_new_questions(each: Exercise, student: Student, seed: int | None) -> bool:
     """Whether values and gradients are those of the reference, for new random calls."""
-    for call in new_calls(each, seed):
-        (right,) = answers(each, bank(each.id).right, [call])
-        answer = student(call)
+    calls = new_calls(each, seed)
+    for answer, right in zip(ask_all(student, calls), answers(each, bank(each.id).right, calls), strict=True):
         if answer.failure or answer.changed or not each.same(answer, right):
             return False
         if not same_gradients(answer, right):

@@ -19,7 +19,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from autograder.checks.exercise import Exercise, Status, Verdict
 from autograder.hidden import unseen
 from autograder.proxy import Pieces
 from autograder.results import ExerciseResult, Outcome, TestResult
-from autograder.student import Answer, Call, Failure, Local, Student
+from autograder.student import Answer, Call, Failure, Local, Student, ask_all
 from idc.errors import UserError
 
 NAME = "hidden checks"  # of the plugin that keeps them
@@ -77,19 +77,21 @@ class Watched:
         self.until = math.inf
 
     def __call__(self, call: Call) -> Answer:
+        return self.many([call])[0]
+
+    def many(self, calls: Sequence[Call]) -> list[Answer]:
+        if self.fate is None and time.monotonic() > self.until:
+            self.fate = Failure("OutOfTime", ENDS["OutOfTime"])
         if self.fate is not None:
-            return Answer(failure=self.fate)
-        if time.monotonic() > self.until:
-            answer = Answer(failure=Failure("OutOfTime", ENDS["OutOfTime"]))
-        else:
-            try:
-                answer = self.student(call)
-            except Exception as error:
-                self.broken = f"{type(error).__name__}: {error}"
-                raise
-        if answer.failure is not None and answer.failure.kind in ENDS:
-            self.fate = answer.failure
-        return answer
+            return [Answer(failure=self.fate)] * len(calls)
+        try:
+            answers = ask_all(self.student, calls)
+        except Exception as error:
+            self.broken = f"{type(error).__name__}: {error}"
+            raise
+        ends = [each.failure for each in answers if each.failure is not None and each.failure.kind in ENDS]
+        self.fate = ends[0] if ends else None
+        return answers
 
 
 @dataclass

@@ -88,6 +88,12 @@ class Student(Protocol):
     def __call__(self, call: Call) -> Answer: ...
 
 
+def ask_all(student: Student, calls: Sequence[Call]) -> list[Answer]:
+    """The answers to calls none of which waits for another: all at once, if the student has a method `many` for that."""
+    many = getattr(student, "many", None)
+    return many(calls) if many else [student(call) for call in calls]
+
+
 class Local:
     """Pieces of this very process, by name. after: called whenever a student's code has run."""
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,13 @@ from autograder.namespaces import Limits
 from autograder.release import is_given, stubbed
 from autograder.sandbox import Wall, find_way, packages, python_paths, wrap
 from autograder.student import Answer, Call, Failure
-from autograder.wire import pack_answer, pack_call, text, unpack_answer, unpack_call
+from autograder.wire import pack_all, pack_answer, pack_call, text, unpack_all, unpack_answer, unpack_call
 from idc.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 INSIDE = Path("/kit")  # where the worker's own sources appear
 START = 120.0  # seconds until a warm parent must be ready
+TOGETHER = 8  # calls in one message, at most
 TICK = 0.25  # seconds between two looks at memory
 CRASHED, OUT_OF_TIME, OUT_OF_MEMORY, TAMPERED = "Crashed", "OutOfTime", "OutOfMemory", "Tampered"
 LAUNCH = """
@@ -333,29 +334,41 @@ class Remote:
         self.until = time.monotonic() + self.room.limits.exercise
 
     def __call__(self, call: Call) -> Answer:
+        return self.many([call])[0]
+
+    def many(self, calls: Sequence[Call]) -> list[Answer]:
+        return [
+            answer
+            for first in range(0, len(calls), TOGETHER)
+            for answer in self.some(calls[first : first + TOGETHER])
+        ]
+
+    def some(self, calls: Sequence[Call]) -> list[Answer]:
+        """The answers to as many calls as go into one message."""
         if self.ended is not None:
-            return Answer(failure=self.ended)
+            return [Answer(failure=self.ended)] * len(calls)
         self.number += 1
-        deadline = min(time.monotonic() + self.room.limits.call, self.until)
-        header, tensors = pack_call(call)
+        deadline = min(time.monotonic() + len(calls) * self.room.limits.call, self.until)
+        headers, tensors = pack_all(pack_call, calls)
         try:
             if not self.line.is_quiet():
                 self.look_for_end()
                 raise Malformed("something was sent that nobody asked for")
-            self.line.send({"number": self.number, "call": header}, tensors, deadline)
+            self.line.send({"number": self.number, "calls": headers}, tensors, deadline)
             message, tensors = self.receive(deadline)
-            if message.get("number") != self.number or not isinstance(message.get("answer"), dict):
+            if message.get("number") != self.number:
                 raise Malformed("what came is not the answer to what was asked")
             self.notice(message.get("replaced"))
-            return unpack_answer(message["answer"], tensors)
+            return unpack_all(unpack_answer, message.get("answers"), tensors, len(calls))
         except Stopped as stopped:
-            return self.end(stopped.failure)
+            self.end(stopped.failure)
         except Malformed as error:
-            return self.end(self.tampered(error))
+            self.end(self.tampered(error))
         except TimeoutError:
-            return self.end(self.too_slow())
+            self.end(self.too_slow())
         except Ended:
-            return self.end(self.crashed())
+            self.end(self.crashed())
+        return self.some(calls)
 
     def notice(self, replaced: Any) -> None:
         """What student code has replaced: worth a look, and if it is the grader's own, an end."""
@@ -452,10 +465,9 @@ class Remote:
         self.room.flags.append(f"{self.group}: {error}")
         return Failure(TAMPERED, "something else than an answer came from your code")
 
-    def end(self, failure: Failure) -> Answer:
+    def end(self, failure: Failure) -> None:
         self.ended = failure
         self.line.close()
-        return Answer(failure=failure)
 
 
 class Stopped(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -63,6 +63,39 @@ def unpack_answer(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> A
         )
     except KeyError as error:
         raise Malformed("an answer without one of its tensors") from error
+
+
+def pack_all(
+    pack: Callable[[Any], Message], each: Sequence[Any]
+) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+    """Several calls or answers in one message: their headers, and all tensors under numbered names."""
+    headers: list[dict[str, Any]] = []
+    tensors: dict[str, Tensor] = {}
+    for place, one in enumerate(each):
+        header, found = pack(one)
+        headers.append(header)
+        tensors |= {f"{place} {name}": tensor for name, tensor in found.items()}
+    return headers, tensors
+
+
+def unpack_all(
+    unpack: Callable[[Any, Mapping[str, Tensor]], Any],
+    headers: Any,
+    tensors: Mapping[str, Tensor],
+    count: int | None = None,
+) -> list[Any]:
+    """What was packed together. Raises Malformed for another number than `count`, and as `unpack` does."""
+    if not isinstance(headers, list) or not all(isinstance(header, dict) for header in headers):
+        raise Malformed("what came is not the answer to what was asked")
+    if count not in (None, len(headers)):
+        raise Malformed(f"{len(headers)} answers to {count} questions")
+    apart: list[dict[str, Tensor]] = [{} for _ in headers]
+    for name, tensor in tensors.items():
+        place, _, rest = name.partition(" ")
+        if not place.isdecimal() or int(place) >= len(headers):
+            raise Malformed("a tensor that belongs to no answer")
+        apart[int(place)][rest] = tensor
+    return [unpack(header, found) for header, found in zip(headers, apart, strict=True)]
 
 
 def read_failure(parts: Any) -> Failure:

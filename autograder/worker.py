@@ -32,7 +32,7 @@ from autograder.channel import Channel, Ended, Malformed
 from autograder.checks import exercise_of, exercises
 from autograder.namespaces import Limits
 from autograder.student import Answer, Call, Local, failure
-from autograder.wire import pack_answer, pack_call, unpack_answer, unpack_call
+from autograder.wire import pack_all, pack_answer, pack_call, unpack_all, unpack_answer, unpack_call
 
 FILES = 2**30  # bytes of a hand-in, at most: the grader has looked at them
 WORKER_USER = 54321  # of workers that are kept apart only by their user
@@ -247,13 +247,13 @@ def serve(line: Channel, student: Callable[[Call], Answer], broken: Callable[[],
         except Ended:
             return
         try:
-            answer = student(unpack_call(message["call"], tensors))
+            answers = [student(call) for call in unpack_all(unpack_call, message["calls"], tensors)]
         except BaseException as error:  # noqa: BLE001, student code may raise anything
-            answer = Answer(failure=failure(error))
+            answers = [Answer(failure=failure(error))] * len(message["calls"])
         if os.getpid() != process:  # a copy that student code has made of this process
             os._exit(0)
-        header, found = pack_answer(answer)
-        line.send({"number": message["number"], "answer": header, "replaced": broken()}, found)
+        headers, found = pack_all(pack_answer, answers)
+        line.send({"number": message["number"], "answers": headers, "replaced": broken()}, found)
 
 
 class Seal:

@@ -174,9 +174,12 @@ def overhead(folder: Path, students: int) -> dict[str, Any]:
     }
     judge, ids = Judge(), list(exercises())
 
+    def as_written(name: str, piece: Any = None) -> Any:
+        return piece  # behind the wall, too, nothing is checked before it is used
+
     def here() -> float:
         started = time.perf_counter()
-        own = Sources(files).execute([each.piece for each in exercises().values()])
+        own = Sources(files).execute([each.piece for each in exercises().values()], mine=as_written)
         student = Local(own.pieces)
         results = judge.judge(lambda id, lent: student, ids, "seed")
         assert all(result.points for result in results.values())

@@ -6,7 +6,7 @@ answered to the same calls, and properties that a right piece has on any input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from autograder.checks.records import Record, load_records
-from autograder.student import WALL, Answer, Call, Failure, Student
+from autograder.student import WALL, Answer, Call, Failure, Student, ask_all
 
 # relative and absolute tolerance by type: results of different orders of summation differ by less
 TOLERANCE = {torch.float32: (2e-4, 2e-5), torch.float64: (1e-7, 1e-9)}
@@ -63,11 +63,15 @@ class Asking:
     def __init__(self, student: Student):
         self.student = student
 
+    def answers(self, calls: Sequence[Call]) -> list[Answer]:
+        found = ask_all(self.student, calls)
+        for answer in found:
+            if answer.failure is not None:
+                raise Stopped(answer.failure)
+        return found
+
     def answer(self, call: Call) -> Answer:
-        answer = self.student(call)
-        if answer.failure is not None:
-            raise Stopped(answer.failure)
-        return answer
+        return self.answers([call])[0]
 
     def __call__(self, call: Call, place: int = 0) -> Tensor:
         """The first output, or that at `place`; an empty tensor when there is none."""
@@ -165,7 +169,7 @@ class Exercise:
 
     def verdict(self, asking: Asking) -> Verdict:
         records = self.records()
-        answers = [asking.answer(record.call) for record in records]
+        answers = asking.answers([record.call for record in records])
         if not all(self.same(answer, record.right) for answer, record in zip(answers, records, strict=True)):
             return self.diagnosis(asking, answers, records)
         for answer in answers:
@@ -179,8 +183,10 @@ class Exercise:
                 return self.wrong(
                     f"Your code gives back {answer.kind}; expected was {self.wanted()}.", "form"
                 )
-        wrong_slope = self.slopes(asking, [record.call for record in records])
-        return wrong_slope or Verdict(Status.RIGHT, f"{self.id} {self.title}: right.")
+        for answer, record in zip(answers, records, strict=True):
+            if record.call.want is not None and (wrong := self.slopes(asking, record.call, answer.gradients)):
+                return wrong
+        return Verdict(Status.RIGHT, f"{self.id} {self.title}: right.")
 
     def same(self, answer: Answer, right: Answer) -> bool:
         """Whether two answers agree, up to the order of summation."""
@@ -257,36 +263,39 @@ class Exercise:
             return "a tensor"
         return ", ".join(name if not name.isdigit() else f"value {int(name) + 1}" for name in self.outputs)
 
-    def slopes(self, asking: Asking, calls: Iterable[Call]) -> Verdict | None:
-        """Compare gradients with finite differences of the student's own values, in float64."""
-        for call in calls:
-            if call.want is None:
-                continue
-            gradients = asking.answer(call).gradients
-            for where, found in gradients.items():
-                slope, direction = self.slope(asking, call, where)
-                if found is None:
-                    if abs(slope) > 1e-7:
-                        return self.missed("no-gradient", "gradient", where=place(where))
-                    continue
-                predicted = float((found * direction).sum())
-                if abs(predicted - slope) > SLOPE_TOLERANCE * max(1.0, abs(slope)):
-                    cut = not bool(found.any())
-                    key = "no-gradient" if cut else "wrong-gradient"
-                    return self.missed(key, "gradient", where=place(where))
+    def slopes(self, asking: Asking, call: Call, gradients: Mapping[str, Tensor | None]) -> Verdict | None:
+        """Compare gradients with finite differences of the student's own values, in float64.
+
+        All that have a gradient are moved together first: two calls. Only where that does not fit is every one moved alone,
+        to say which it is.
+        """
+        found = {where: each for where, each in gradients.items() if each is not None}
+        fits = not found or self.fits(asking, call, found)
+        for where, each in gradients.items():
+            if each is None:
+                slope, _ = self.slope(asking, call, [where])
+                if abs(slope) > 1e-7:
+                    return self.missed("no-gradient", "gradient", where=place(where))
+            elif not fits and not self.fits(asking, call, {where: each}):
+                key = "wrong-gradient" if each.any() else "no-gradient"
+                return self.missed(key, "gradient", where=place(where))
         return None
 
-    def slope(self, asking: Asking, call: Call, where: str) -> tuple[float, Tensor]:
-        """How the weighed outputs change along a random direction of one argument or parameter."""
-        rng = np.random.default_rng(abs(hash_of(where)))
-        value = at(call, where)
-        direction = torch.from_numpy(rng.standard_normal(tuple(value.shape))).to(value.dtype)
-        sums = []
-        for sign in (1, -1):
-            moved = put(call, where, value + sign * STEP * direction)
-            outputs = asking.answer(moved).outputs.values()
-            sums.append(float(sum((o * w).sum() for o, w in zip(outputs, call.want or (), strict=False))))
-        return (sums[0] - sums[1]) / (2 * STEP), direction
+    def fits(self, asking: Asking, call: Call, gradients: Mapping[str, Tensor]) -> bool:
+        """Whether gradients tell how the outputs change."""
+        slope, directions = self.slope(asking, call, gradients)
+        predicted = sum(float((each * directions[where]).sum()) for where, each in gradients.items())
+        return abs(predicted - slope) <= SLOPE_TOLERANCE * max(1.0, abs(slope))
+
+    def slope(self, asking: Asking, call: Call, places: Iterable[str]) -> tuple[float, dict[str, Tensor]]:
+        """How the weighed outputs change along a random direction of some arguments and parameters, and that direction."""
+        directions = {}
+        for where in places:
+            rng = np.random.default_rng(abs(hash_of(where)))
+            value = at(call, where)
+            directions[where] = torch.from_numpy(rng.standard_normal(tuple(value.shape))).to(value.dtype)
+        ahead, behind = asking.answers([moved(call, directions, STEP), moved(call, directions, -STEP)])
+        return (weighed(ahead, call) - weighed(behind, call)) / (2 * STEP), directions
 
     def stopped(self, failure: Failure) -> Verdict:
         """A verdict on code that raised an exception."""
@@ -356,7 +365,7 @@ def at(call: Call, where: str) -> Tensor:
 
 
 def put(call: Call, where: str, value: Tensor) -> Call:
-    """The call with that tensor replaced, asking for values only."""
+    """The call with that tensor replaced."""
     first, _, rest = where.partition(".")
     arguments, weights = list(call.arguments), dict(call.weights)
     if not first.isdigit():
@@ -365,7 +374,20 @@ def put(call: Call, where: str, value: Tensor) -> Call:
         arguments[int(first)] = arguments[int(first)] | {rest: value}
     else:
         arguments[int(first)] = value
-    return replace(call, arguments=tuple(arguments), weights=weights, want=None)
+    return replace(call, arguments=tuple(arguments), weights=weights)
+
+
+def moved(call: Call, directions: Mapping[str, Tensor], step: float) -> Call:
+    """The call some way along directions, asking for values only."""
+    for where, direction in directions.items():
+        call = put(call, where, at(call, where) + step * direction)
+    return replace(call, want=None)
+
+
+def weighed(answer: Answer, call: Call) -> float:
+    """The sum of every output times the tensor that asks for its gradient."""
+    pairs = zip(answer.outputs.values(), call.want or (), strict=False)
+    return float(sum((output * weight).sum() for output, weight in pairs))
 
 
 def shapes(call: Call) -> str:

@@ -8,14 +8,13 @@ from autograder.banks import answers, bank
 from autograder.checks import exercises
 from autograder.checks.exercise import Exercise
 from autograder.hidden import new_calls, same_gradients
-from autograder.student import Student
+from autograder.student import Student, ask_all
 
 
 @pytest.mark.parametrize("id", [pytest.param(id, marks=pytest.mark.exercise(id)) for id in exercises()])
 def test_new_questions(id: str, exercise: Exercise, ask: Student, seed: int) -> None:
-    for call in new_calls(exercise, seed):
-        (right,) = answers(exercise, bank(id).right, [call])
-        answer = ask(call)
+    calls = new_calls(exercise, seed)
+    for answer, right in zip(ask_all(ask, calls), answers(exercise, bank(id).right, calls), strict=True):
         assert answer.failure is None, answer.failure
         assert not answer.changed, "an argument is overwritten"
         assert exercise.same(answer, right), "another value than the reference"
