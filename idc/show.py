@@ -142,21 +142,23 @@ class Captioner:
             grids |= dict(zip(part, self.backbone(images), strict=True))
         return grids
 
+    def pairs(self, files: list[tuple[Path, Path]]) -> Pairs:
+        """(before, after) pairs of picture files as a system sees them, without captions."""
+        grids = self.see(sorted({file for pair in files for file in pair}))
+        return Pairs(
+            torch.stack([grids[before] for before, _ in files]),
+            torch.stack([grids[after] for _, after in files]),
+            torch.zeros(len(files), 1, dtype=torch.long),
+            tuple(str(number) for number in range(len(files))),
+        )
+
     @torch.inference_mode()
     def say(self, pairs: list[tuple[Path, Path]], search: Search | None = None) -> list[Said]:
         """A caption for every (before, after) pair of picture files. Raises UserError for one that cannot be read."""
         result: list[Said] = []
         _, height, width = self.facts.grid_shape
         for start in range(0, len(pairs), AT_ONCE):
-            part = pairs[start : start + AT_ONCE]
-            grids = self.see(sorted({file for pair in part for file in pair}))
-            batch = Pairs(
-                torch.stack([grids[before] for before, _ in part]),
-                torch.stack([grids[after] for _, after in part]),
-                torch.zeros(len(part), 1, dtype=torch.long),
-                tuple(str(number) for number in range(len(part))),
-            )
-            captions = self.system.caption(batch, search or Search())
+            captions = self.system.caption(self.pairs(pairs[start : start + AT_ONCE]), search or Search())
             looks = self.system.looks(captions.attention, (height, width)).numpy()
             result += [
                 read_out(tokens, look, self.system.sentence)
