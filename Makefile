@@ -7,10 +7,14 @@ UV     := 0.13.8
 # Extra flags for uv, e.g. UV_FLAGS=--torch-backend=cpu for the smaller CPU build of torch on Linux.
 UV_FLAGS ?=
 
-.PHONY: demo test lab release assignments grade bench lint bundled clean
+.PHONY: demo app test lab release assignments grade bench lint bundled clean
 
 demo: $(READY)
 	$(PY) -m idc.demo
+
+# A page to try captioners on; RUNS="runs/demo …" offers trained ones beside the bundled checkpoint.
+app: $(READY)
+	$(PY) -m idc.app $(if $(RUNS),--run $(RUNS))
 
 test: $(READY)
 	$(PY) -m pytest -n 2
