@@ -223,7 +223,7 @@ def damage(folder: Path, students: int) -> dict[str, Any]:
             {name: each for name, each in among.items() if name not in spoilt}, scores, ("ps1",)
         )
         return {
-            "notebooks": len(among),
+            "shown": len(among),
             "rows": len(marked),
             "whole_notebooks": whole,
             "damaged_but_recoverable": agreement(intact, scores, ("ps1",)),
