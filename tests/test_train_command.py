@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
 from idc.config import load_config
 from idc.seeds import seed_configs
 from idc.training.log import read_metrics
 from idc.training.loop import train
 from tests.tiny_world import make_world, write_config
+from tests.training.runs import curve, same, weights
 from tests.two_stages import write_two_stages
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -44,15 +43,6 @@ def run_command(place: Path, line: list[str]) -> subprocess.CompletedProcess[str
     return subprocess.run(
         line, cwd=place, env=ENVIRONMENT, capture_output=True, text=True, timeout=200, check=False
     )
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    lines = read_metrics(run / "metrics.jsonl")
-    return [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines]
-
-
-def weights(run: Path, step: int) -> dict[str, Tensor]:
-    return load_file(run / "snapshots" / str(step) / "model.safetensors")
 
 
 STEPS = 60
@@ -86,7 +76,7 @@ def test_killed_at_random_moments_and_resumed_is_the_run_that_never_was(place: P
 
     assert curve(place / "runs/killed") == curve(whole)
     one, other = (weights(run, STEPS) for run in (place / "runs/killed", whole))
-    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    assert same(one, other)
     assert (place / "runs/killed/best.json").read_bytes() == (whole / "best.json").read_bytes()
     assert not [
         p for p in (place / "runs/killed/last").iterdir() if p.name == "state.pt" and p.stat().st_size == 0
@@ -185,8 +175,7 @@ def test_killed_in_both_stages_and_resumed_is_the_run_that_never_was(place: Path
     assert finished.returncode == 0, finished.stderr
     for run, other in ((killed / "find", whole / "find"), (killed, whole)):
         assert curve(run) == curve(other)
-        a, b = weights(run, 80), weights(other, 80)
-        assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+        assert same(weights(run, 80), weights(other, 80))
         assert (run / "best.json").read_bytes() == (other / "best.json").read_bytes()
 
 

@@ -17,7 +17,6 @@ import pytest
 import torch
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import idc.systems
@@ -32,6 +31,7 @@ from idc.training.checkpoint import load_system, read_best, snapshot_steps
 from idc.training.log import read_metrics
 from idc.training.loop import Interrupted, learning_rate, train
 from tests.tiny_world import make_world, write_config
+from tests.training.runs import curve, same, weights
 
 
 @dataclass(config=ConfigDict(extra="forbid"), frozen=True)
@@ -114,20 +114,6 @@ def fake(tmp_path: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return load_config(path, overrides)
 
     return make
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    """The logged lines without the speed, which is never the same."""
-    lines = read_metrics(run / "metrics.jsonl")
-    return [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines]
-
-
-def weights(run: Path, step: int) -> dict[str, Tensor]:
-    return load_file(run / "snapshots" / str(step) / "model.safetensors")
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 # -- what a run leaves -----------------------------------------------------------------------------------------

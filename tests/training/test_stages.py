@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from idc.captioner.search import Search
@@ -24,23 +23,10 @@ from idc.training.checkpoint import load_system, read_best, snapshot_steps
 from idc.training.log import read_metrics
 from idc.training.loop import Interrupted, build_system, make_optimizer, open_split, train
 from tests.tiny_world import write_config
+from tests.training.runs import curve, same, weights
 from tests.two_stages import TwoStages
 
 Make = Callable[..., Config]
-
-
-def curve(run: Path) -> list[dict[str, Any]]:
-    """The logged lines without the speed, which is never the same."""
-    lines = read_metrics(run / "metrics.jsonl")
-    return [{k: v for k, v in line.items() if k != "steps_per_second"} for line in lines]
-
-
-def weights(run: Path, step: int) -> dict[str, Tensor]:
-    return load_file(run / "snapshots" / str(step) / "model.safetensors")
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def part(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
