@@ -1,6 +1,6 @@
 """A page to try captioners on: choose or upload two pictures, read what changed, see where every word looked.
 
-    python -m idc.app [--run runs/demo …] [--port 7860]
+    python -m idc.app [--run runs/demo …] [--port 7860] [--pieces FOLDER]
 
 The page is served to this computer alone and needs no network: it loads nothing from elsewhere, sends nothing anywhere,
 and forgets the uploaded pictures when it stops.
@@ -28,6 +28,7 @@ from idc import album
 from idc.backbones import open_image
 from idc.config import load_config
 from idc.errors import UserError, command
+from idc.own import add_arguments, adopt
 from idc.report import figure, mark, small, thumbnail
 from idc.retrieve import embed_texts, nearest_captions
 from idc.show import BUNDLED, SMALL_WORDS, Captioner, Said, caption_world, heat
@@ -366,9 +367,14 @@ def main() -> None:
         help="folders of runs, whose best snapshots are offered, too",
     )
     parser.add_argument("--port", type=int, default=7860)
+    add_arguments(parser)
     arguments = parser.parse_args()
     check_port(arguments.port)
-    voices = [Voice(), *map(Voice, arguments.run)]
+    adopt(arguments.pieces, arguments.unchecked)
+    try:
+        voices = [Voice(), *map(Voice, arguments.run)]
+    except NotImplementedError as error:
+        raise UserError(f"{error}.") from error
     with kept_at_home():
         serve({voice.name: voice for voice in voices}, arguments.port)
 
