@@ -402,8 +402,9 @@ class Training:
                 if stopping and not last:
                     raise Interrupted
                 begun = time.perf_counter()
+            # this stage is complete, but what follows it must not begin
             asked = torch.tensor(float(stop.is_set()), device=self.fabric.device)
-            if self.fabric.all_reduce(asked, reduce_op="sum") > 0:  # this stage is complete, another may follow
+            if self.fabric.all_reduce(asked, reduce_op="sum") > 0:
                 raise Interrupted
 
     def take_step(self, batch: Batch, rate: float, stop: bool) -> tuple[dict[str, float], bool]:
