@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,31 @@ def test_a_run_of_other_settings_is_not_taken(
     assert call(monkeypatch, *CALL[:-1], "6", "--out", "out") == 2
     said = capsys.readouterr().err
     assert "seed0 was trained with other settings" in said and "train.steps (was 4, now 6)" in said
+
+
+@pytest.mark.java
+def test_a_system_of_two_stages_with_and_without_the_first(
+    two_stages: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One budget for both: what the first stage does not take, the second has."""
+    two_stages()
+    config, labels = str(tmp_path / "two.yaml"), ["--label", "both", "--label", "second alone"]
+    budget = ["--seeds", "3", "--steps", "22", "--out", str(tmp_path / "out")]
+    assert call(monkeypatch, config, f"{config}:stages.find.skip=true", *labels, *budget) == 0
+    both, alone = result_of(tmp_path / "out")["systems"]
+    assert [(stage["stage"], stage["steps"]) for stage in both["stages"]] == [("find", 10), ("guess", 12)]
+    assert [(stage["stage"], stage["steps"]) for stage in alone["stages"]] == [("guess", 22)]
+    assert (
+        both["trained_parameters"] == both["parameters"] == alone["parameters"] > alone["trained_parameters"]
+    )
+    run = tmp_path / "out" / "runs" / "both" / "seed3"
+    whole = 10 * seconds_of(run / "find") + 12 * seconds_of(run)
+    assert both["seeds"]["3"]["step_seconds"] == pytest.approx(whole / 22)
+    assert not (tmp_path / "out" / "runs" / "second-alone" / "seed3" / "find").exists()
+    seconds = Budget(None, 1.0, tmp_path / "pilot").step_seconds(
+        "two", Path(config), ["train.accelerator=cpu"]
+    )
+    assert list(seconds) == ["find", "guess"] and min(seconds.values()) > 0
 
 
 # -- the budget -------------------------------------------------------------------------------------------
