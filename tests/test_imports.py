@@ -44,6 +44,8 @@ HEAVY = (
     "distributed",
     "lightning_fabric",
     "torch._dynamo",
+    "open_clip",
+    "gradio",
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
