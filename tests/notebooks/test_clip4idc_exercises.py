@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from tests.notebooks.test_walkthroughs import FOLDER
+FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 
 NOTEBOOK = nbformat.read(FOLDER / "07_clip4idc.ipynb", as_version=4)
 SOURCES = {cell["id"]: cell.source for cell in NOTEBOOK.cells}
