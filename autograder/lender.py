@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autograder.channel import Channel, Ended, Malformed, pair
 from autograder.student import Answer, Call, Failure
-from autograder.wire import pack_call, unpack_answer
+from autograder.wire import pack_all, pack_call, unpack_all, unpack_answer
 
 ROOT = Path(__file__).resolve().parent.parent
 MEMORY = 2 * 2**30
@@ -52,11 +52,11 @@ class Lender:
         """The reference's answer. Raises TimeoutError."""
         self.start()
         self.number += 1
-        header, tensors = pack_call(call)
+        headers, tensors = pack_all(pack_call, [call])
         try:
-            self.line.send({"number": self.number, "call": header}, tensors, deadline)
+            self.line.send({"number": self.number, "calls": headers}, tensors, deadline)
             message, tensors = self.line.receive(deadline)
-            return unpack_answer(message["answer"], tensors)
+            return unpack_all(unpack_answer, message.get("answers"), tensors, 1)[0]
         except (Ended, Malformed):
             self.close()
             return Answer(

@@ -153,14 +153,13 @@ class Sitting:
         return tuple(exercise_by_id(each).piece for each in below(id) if each not in right)
 
     def deserves_another(self, id: str) -> bool:
-        """Whether what went wrong may come from the code of another exercise of the set, asked in the same process.
+        """Whether what went wrong may come from another exercise, asked before in the same process.
 
         A known mistake is the student's own. For the second try there is a process of its own.
         """
-        asked, set = self.of(id), exercise_by_id(id).set
-        others = [each for each in self.asked if each != id and exercise_by_id(each).set == set]
+        asked = self.of(id)
         bad = asked.outcome in (Outcome.WRONG, Outcome.STOPPED, Outcome.TAMPERED)
-        return bool(bad and others and not (asked.verdict and asked.verdict.idea))
+        return bad and len(self.asked) > 1 and not (asked.verdict and asked.verdict.idea)
 
     def hear(self, id: str, name: str, points: float, report: pytest.TestReport) -> None:
         """Note a report of pytest on one phase of a test."""

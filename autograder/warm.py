@@ -42,6 +42,7 @@ from idc.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 INSIDE = Path("/kit")  # where the worker's own sources appear
 START = 120.0  # seconds until a warm parent must be ready
+EVERYTHING = ""  # the group of all exercises
 TOGETHER = 8  # calls in one message, at most
 TICK = 0.25  # seconds between two looks at memory
 CRASHED, OUT_OF_TIME, OUT_OF_MEMORY, TAMPERED = "Crashed", "OutOfTime", "OutOfMemory", "Tampered"
@@ -162,9 +163,12 @@ class Parent:
         self.log.seek(0)
         return self.log.read()[-2000:].decode("utf-8", "replace").strip() or "it says nothing"
 
-    def room(self, files: Mapping[str, bytes]) -> Room:
-        """A room for a hand-in. Raises NoRoom when it cannot be read, UserError when no room can be built."""
-        return Room(self, files)
+    def room(self, files: Mapping[str, bytes], ids: Iterable[str] | None = None) -> Room:
+        """A room for a hand-in. Raises NoRoom when it cannot be read, UserError when no room can be built.
+
+        ids: of the exercises that will be asked; None for all.
+        """
+        return Room(self, files, exercises() if ids is None else ids)
 
     def close(self) -> None:
         self.line.close()
@@ -197,12 +201,13 @@ def open_parent(isolation: str = "auto", limits: Limits = Limits()) -> Iterator[
 class Room:
     """A hand-in behind the wall. notes: for the student. where: piece -> the cell it was found in."""
 
-    def __init__(self, parent: Parent, files: Mapping[str, bytes]):
+    def __init__(self, parent: Parent, files: Mapping[str, bytes], ids: Iterable[str]):
         self.parent = parent
+        self.ids = tuple(ids)
         self.limits = parent.limits
         self.line, end = pair()
         self.handle, self.root = -1, 0
-        self.dead: set[str] = set()  # sets in which a worker died: their exercises get one each
+        self.dead: set[str] = set()  # groups in which a worker died: what is in them gets smaller ones
         self.flags: list[str] = []
         self.current: Remote | None = None
         self.latest: str = ""  # the exercise that was asked about last
@@ -237,29 +242,36 @@ class Room:
             raise
 
     def student(self, id: str, lent: Iterable[str] = ()) -> Remote:
-        """Whoever answers for an exercise: a worker of its problem set, or one of its own after another has died.
+        """Whoever answers for an exercise: one worker for all, and after a death one for each set, then for each exercise.
 
-        lent: names of pieces that the course stands in for. Asked for again, there is a new worker, for this exercise alone.
+        lent: names of pieces that the course stands in for; that worker is for one set. Asked for again, there is a new one,
+        for this exercise alone.
         """
-        each, names = exercise(id), tuple(sorted(lent))
+        names = tuple(sorted(lent))
         again, self.latest = id == self.latest, id
-        group = id if again or each.set in self.dead else each.set
-        if again and self.current is not None:
-            self.current.end(Failure(CRASHED, "another worker has taken over"))
         now = self.current
-        if now is not None and now.ended is None and (now.group, now.lent) == (group, names):
-            now.begin()
-            return now
-        if now is not None and now.ended is not None and now.group == each.set and not again:
-            self.dead.add(each.set)
-            group = id
-        pieces = [one.piece for one in exercises().values() if group in (one.id, one.set)]
-        self.dismiss()
-        self.current = Remote(self, group, pieces, names)
-        if self.current.ended and group != id:
-            self.dead.add(each.set)
-            self.current = Remote(self, id, [each.piece], names)
-        return self.current
+        if now is not None and again:
+            now.end(Failure(CRASHED, "another worker has taken over"))
+        elif now is not None and now.ended:
+            self.dead.add(now.group)
+        groups = [EVERYTHING, exercise(id).set, id]
+        for group in groups[2 if again else 1 if names else 0 :]:
+            if group in self.dead and group != id:
+                continue
+            now = self.current
+            if now is not None and now.ended is None and (now.group, now.lent) == (group, names):
+                now.begin()
+                return now
+            self.dismiss()
+            self.current = now = Remote(self, group, self.pieces(group), names)
+            if now.ended is None or group == id:
+                return now
+            self.dead.add(group)
+        raise AssertionError("an exercise is a group of its own")
+
+    def pieces(self, group: str) -> list[str]:
+        asked = (exercise(id) for id in dict.fromkeys((*self.ids, self.latest)))
+        return [each.piece for each in asked if group in (EVERYTHING, each.set, each.id)]
 
     def dismiss(self) -> None:
         """Ask the current worker nothing more."""
@@ -329,6 +341,10 @@ class Remote:
         except Malformed as error:
             self.end(self.tampered(error))
 
+    def where(self) -> str:
+        """Whose code runs here, in words."""
+        return self.group or f"all exercises, asked about {self.room.latest}"
+
     def begin(self) -> None:
         """The time of another exercise starts."""
         self.until = time.monotonic() + self.room.limits.exercise
@@ -377,7 +393,7 @@ class Remote:
         for name in map(text, replaced):
             if name.startswith("autograder."):
                 raise Malformed(f"the grader's own function {name} was replaced")
-            if (flag := f"{self.group}: {name} was replaced") not in self.room.flags:
+            if (flag := f"{self.where()}: {name} was replaced") not in self.room.flags:
                 self.room.flags.append(flag)
 
     def receive(self, deadline: float) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -462,7 +478,7 @@ class Remote:
         )
 
     def tampered(self, error: Malformed) -> Failure:
-        self.room.flags.append(f"{self.group}: {error}")
+        self.room.flags.append(f"{self.where()}: {error}")
         return Failure(TAMPERED, "something else than an answer came from your code")
 
     def end(self, failure: Failure) -> None:

@@ -26,7 +26,7 @@ class Behind:
         self.asked, self.reason, self.isolation = student, reason, isolation
 
     @contextlib.contextmanager
-    def room(self, files: Mapping[str, bytes]) -> Iterator[Any]:
+    def room(self, files: Mapping[str, bytes], ids: object = None) -> Iterator[Any]:
         if self.reason:
             raise NoRoom(self.reason)
         where = {"info_nce": "ps1.ipynb, cell 3"}
