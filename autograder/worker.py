@@ -2,7 +2,7 @@
 
     the warm parent    has imported torch, runs nobody's code, forks
       a room           one a hand-in: sees its own processes and files only; reads notebooks, runs nothing of them
-        a worker       one a group of exercises: runs the student's definitions and answers calls
+        a worker       one a hand-in, more after a death: runs the student's definitions and answers calls
 
 The warm parent speaks with the grader over the descriptor that it is given as its first argument. A room and a worker get a
 line of their own, so that what a worker writes reaches nobody else.
