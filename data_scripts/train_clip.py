@@ -5,8 +5,8 @@
 What OpenAI's weights are to real photographs, this is to the rendered world: CLIP4IDC begins with it. The network is
 open_clip's CLIP with a small configuration; the loss the symmetric contrastive one (Radford et al. 2021, section 2.3):
 half of info_nce from pictures to sentences, half from sentences to pictures. Every step takes one of the three
-pictures of each of its scenes, says something new and true about it, shifts, zooms and brightens it a little and
-mirrors half of them, in which case left and right trade places in the sentence. Only the train split teaches.
+pictures of each of its scenes, says a few new and true things about it, shifts, zooms and brightens it a little and
+mirrors half of them, in which case left and right trade places in what is said. Only the train split teaches.
 
 Written is one .safetensors file in half precision, ROOT/clip_seed<SEED>.safetensors, whose metadata hold
   config    open_clip's configuration (JSON): CLIP(**config)
@@ -60,6 +60,7 @@ CONTEXT = LONGEST + 2  # ids of a sentence with START and END, and of the longes
 MIRROR, SHIFT, ZOOM, LIGHT = 0.5, 0.06, 0.06, 0.1  # share; in half pictures; in parts of 1, like the last
 WARMUP, DECAY, CLIP_NORM = 0.1, 0.1, 1.0  # share of the steps; weight decay of matrices; norm of the gradient
 LARGEST_SCALE = math.log(100)  # of the similarities, as in the published CLIP
+SAYS = 3  # sentences about a picture in a step: they cost less than the picture
 POOL, DRAWS = 64, 8  # pictures to choose from, and sentences for each, when the network is tried
 SHOTS = (
     ("default", "default"),
@@ -131,15 +132,22 @@ def read_words(root: Path) -> Vocabulary:
 
 def batch(
     pictures: Pictures, vocabulary: Vocabulary, size: int, seed: int, step: int
-) -> tuple[Float[Tensor, "B 3 H W"], Int[Tensor, "B L"]]:
-    """Pictures in [0, 1] and a sentence about each, from (seed, step) alone; every scene comes once an epoch."""
+) -> tuple[Float[Tensor, "B 3 H W"], Int[Tensor, "T L"]]:
+    """Pictures in [0, 1] and SAYS rounds of a sentence about each, one round after the other: T = SAYS B.
+
+    They follow from (seed, step) alone; every scene comes once an epoch.
+    """
     epoch, place = divmod(step, pictures.scenes // size)
     order = np.random.default_rng((seed, 0, epoch)).permutation(pictures.scenes)
     rng = np.random.default_rng((seed, 1, step))
     rows = order[place * size : (place + 1) * size] * len(SHOTS) + rng.integers(len(SHOTS), size=size)
-    sentences = [describe_scene(rng, *pictures.seen[row]) for row in rows]
     mirror = rng.random(size) < MIRROR
-    sentences = [mirrored(text) if turned else text for text, turned in zip(sentences, mirror, strict=True)]
+    told = [
+        (describe_scene(rng, *pictures.seen[row]), turned)
+        for _ in range(SAYS)
+        for row, turned in zip(rows, mirror, strict=True)
+    ]
+    sentences = [mirrored(sentence) if turned else sentence for sentence, turned in told]
     return augment(pictures.pixels[rows].float() / 255, mirror, rng), encoded(sentences, vocabulary)
 
 
@@ -166,13 +174,16 @@ def augment(
 
 
 def contrastive_loss(
-    clip: CLIP, images: Float[Tensor, "B 3 H W"], ids: Int[Tensor, "B L"]
+    clip: CLIP, images: Float[Tensor, "B 3 H W"], ids: Int[Tensor, "T L"]
 ) -> Float[Tensor, ""]:
-    """(info_nce(s) + info_nce(s^T)) / 2 with s[i, j] = exp(logit_scale) cos(image_i, text_j), in nats."""
+    """(info_nce(s) + info_nce(s^T)) / 2 with s[i, j] = exp(logit_scale) cos(image_i, text_j), in nats.
+
+    The mean over all rounds of sentences; T is a multiple of B, and text j of each round is about image j.
+    """
     pictures = clip.encode_image(normalised(images), normalize=True)
     texts = F.normalize(encode_text(clip, ids), dim=-1)
-    similarity = clip.logit_scale.exp() * pictures @ texts.T
-    return (info_nce(similarity) + info_nce(similarity.T)) / 2
+    scores = [clip.logit_scale.exp() * pictures @ each.T for each in texts.split(len(images))]
+    return torch.stack([(info_nce(s) + info_nce(s.T)) / 2 for s in scores]).mean()
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from open_clip import CLIP
 from PIL import Image
 from safetensors import safe_open
@@ -140,11 +141,14 @@ def test_the_loss_is_the_formula_and_a_batch_can_be_learnt_by_heart(made: Path, 
     clip = CLIP(**metadata_of(made)["config"])
     vocabulary, pictures = read_words(world), read_pictures(world, read_scenes(world, "train"), "pictures")
     images, ids = batch(pictures, vocabulary, 6, 0, 0)
-    padded = torch.zeros(6, clip.context_length, dtype=ids.dtype)
-    padded[:, : ids.shape[1]] = ids
-    scores = clip(normalised(images), padded)
-    similarity = scores[2] * scores[0] @ scores[1].T
-    expected = -(similarity.log_softmax(0).diagonal() + similarity.log_softmax(1).diagonal()).mean() / 2
+    assert len(ids) == 6 * train_clip.SAYS
+    padded = F.pad(ids, (0, clip.context_length - ids.shape[1]))
+    losses = []
+    for round_ in padded.split(6):
+        image, text, scale = clip(normalised(images), round_)
+        similarity = scale * image @ text.T
+        losses += [-similarity.log_softmax(axis).diagonal().mean() for axis in (0, 1)]
+    expected = torch.stack(losses).mean()
     torch.testing.assert_close(contrastive_loss(clip, images, ids), expected)
     optimizer = torch.optim.AdamW(parameter_groups(clip), lr=3e-3)
     for _ in range(40):
@@ -214,13 +218,15 @@ def test_what_a_step_says_is_true_of_what_it_shows(world: Path, monkeypatch: pyt
     spoken, turned = [], 0
     for step in range(8):
         images, ids = batch(pictures, vocabulary, 2, 0, step)
-        for image, row in zip((images * 255).round().byte(), ids.tolist(), strict=True):
+        for number, row in enumerate(ids.tolist()):
+            image = (images[number % 2] * 255).round().byte()
             sentence = vocabulary.decode(row).replace(" ,", ",")
             place = pictures.seen.index(told[sentence])
             mirror = torch.equal(image, pictures.pixels[place].flip(-1))
             assert mirror or torch.equal(image, pictures.pixels[place])
-            spoken.append(place // len(SHOTS))
-            turned += mirror
+            if number < 2:
+                spoken.append(place // len(SHOTS))
+                turned += mirror
     assert sorted(spoken[:6]) == sorted(spoken[6:12]) == list(range(6))  # every scene once an epoch
     assert 0 < turned < 16
 
