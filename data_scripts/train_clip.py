@@ -365,7 +365,7 @@ def main() -> None:
         "--out", type=Path, help="the file to write; default: ROOT/clip_seed<SEED>.safetensors"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument(
         "--batch-size", type=int, default=128, help="scenes a step; at most those of the train split"
     )
