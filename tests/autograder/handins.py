@@ -35,7 +35,8 @@ class Attack:
     """A hand-in whose answer to one exercise is wrong, and which wants marks all the same, or somebody else's harm.
 
     outcomes: how that exercise may end. says: what the report must tell, all of it. keeps: exercises whose answers are right
-    and must earn their points. harmful: never to be run without a wall.
+    and must earn their points. harmful: never to be run without a wall. wait: seconds that are enough for an exercise where
+    the trick is to take them all; 0 for another attack.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Attack:
     says: tuple[str, ...]
     keeps: tuple[str, ...]
     harmful: bool
+    wait: float
     module: ModuleType
 
     def write(self, submitted: Path, student: str) -> None:
@@ -92,6 +94,7 @@ def load_attack(module: ModuleType) -> Attack:
         (says,) if isinstance(says, str) else tuple(says),
         tuple(getattr(module, "KEEPS", neighbour(module.EXERCISE))),
         getattr(module, "HARMFUL", False),
+        getattr(module, "WAIT", 0.0),
         module,
     )
 
@@ -202,6 +205,28 @@ def {each.piece}(*given, **named):
     return found if {condition} else spoilt(found)
 """
     return [SPOILT, renamed(id, "Known" if answers_by_class(id) else "known"), piece]
+
+
+WRONG = {
+    "ps1.1": "def info_nce(similarity):\n    return similarity.sum()\n",
+    "ps1.2": "def info_nce_gradient(similarity):\n    return similarity\n",
+    "ps4.1": "def token_matching(query, key):\n    return query.sum()\n",
+}
+
+
+def wrong(id: str) -> dict[str, list[str]]:
+    """An answer that only looks like one, as hand-ins take it."""
+    return {id: [WRONG[id]]}
+
+
+# A cell that finds the worker's own end of the line to the grader.
+LINE = """\
+def line():
+    import gc
+
+    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
+    return next(each for each in found if each.end.fileno() >= 0)
+"""
 
 
 def answers_by_class(id: str) -> bool:

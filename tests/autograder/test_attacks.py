@@ -107,7 +107,7 @@ def test_attack(
     victim = files_of(submitted / "victim")
     attack.write(submitted, "mallory")
 
-    result = engine.grade(submitted, "mallory", attack.exercise, *attack.keeps)
+    result = engine.grade(submitted, "mallory", attack.exercise, *attack.keeps, wait=attack.wait)
 
     wrong = result.exercises[attack.exercise]
     report = told(result, wrong)
@@ -132,7 +132,7 @@ def grade(name: str, engine: Engine, submitted: Path, student: str) -> StudentRe
     """The result of an attack by name."""
     attack = next(attack for attack in ATTACKS if attack.name == name)
     attack.write(submitted, student)
-    return engine.grade(submitted, student, attack.exercise)
+    return engine.grade(submitted, student, attack.exercise, wait=attack.wait)
 
 
 def test_the_next_student_is_not_harmed(engine: Engine, submitted: Path) -> None:

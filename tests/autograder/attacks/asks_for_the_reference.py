@@ -1,18 +1,14 @@
 """The grader works out pieces that it lends. It is asked for the very piece that is to be written, over the
 worker's own line."""
 
+from tests.autograder.handins import LINE
+
 EXERCISE = "ps3.1"
 OUTCOMES = {"tampered", "wrong", "stopped"}
 SAYS = ()
 CELLS = [
+    LINE,
     """\
-def line():
-    import gc
-
-    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
-    return next(each for each in found if each.end.fileno() >= 0)
-
-
 def attention(query, key, value, mask=None):
     from autograder.student import Call
     from autograder.worker import Lender

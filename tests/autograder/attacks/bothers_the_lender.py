@@ -1,19 +1,16 @@
 """What is lent is asked more than anybody can answer: large questions, one after the other, without end."""
 
+from tests.autograder.handins import LINE, wrong
+
 EXERCISE = "ps4.2"
 OUTCOMES = {"tampered", "wrong", "stopped"}
 KEEPS = ("ps4.4",)
 SAYS = ()
-ALSO_WRONG = {"ps4.1": ["def token_matching(query, key):\n    return query.sum()\n"]}
+WAIT = 3
+ALSO_WRONG = wrong("ps4.1")
 CELLS = [
+    LINE,
     """\
-def line():
-    import gc
-
-    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
-    return next(each for each in found if each.end.fileno() >= 0)
-
-
 def multi_head_token_matching(query, key, heads, mode="joint", match=token_matching):
     from autograder.student import Call
     from autograder.worker import Lender

@@ -4,7 +4,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from tests.autograder.handins import as_bytes, make_notebook
+from tests.autograder.handins import as_bytes, make_notebook, wrong
 
 EXERCISE = "ps1.1"
 SAYS = "not yet"
@@ -14,7 +14,7 @@ NAMES = ("../victim/ps1_infonce/ps1_infonce.ipynb", "/tmp/idc-was-here-slip.py",
 
 
 def build(submitted: Path, student: str) -> None:
-    wrong = make_notebook("ps1", {"ps1.1": ["def info_nce(similarity):\n    return similarity.sum()\n"]})
+    answer = make_notebook("ps1", wrong("ps1.1"))
     right = as_bytes(make_notebook("ps1", {}))
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -22,6 +22,6 @@ def build(submitted: Path, student: str) -> None:
             entry = zipfile.ZipInfo("x")
             entry.filename = name
             archive.writestr(entry, right)
-        archive.writestr("ps1_infonce/ps1_infonce.ipynb", as_bytes(wrong))
+        archive.writestr("ps1_infonce/ps1_infonce.ipynb", as_bytes(answer))
     submitted.mkdir(parents=True, exist_ok=True)
     (submitted / f"{student}.zip").write_bytes(packed.getvalue())

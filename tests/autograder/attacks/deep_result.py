@@ -3,6 +3,7 @@
 EXERCISE = "ps4.2"
 OUTCOMES = {"wrong", "stopped", "tampered"}
 SAYS = ()
+WAIT = 3
 CELLS = [
     """\
 CALLS = []

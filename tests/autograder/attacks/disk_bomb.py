@@ -3,6 +3,7 @@
 EXERCISE = "ps2.2"
 OUTCOMES = {"wrong", "stopped"}
 SAYS = ()
+WAIT = 3
 HARMFUL = True
 CELLS = [
     """\

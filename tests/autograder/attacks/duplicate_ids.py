@@ -4,16 +4,14 @@ over one."""
 from copy import deepcopy
 from pathlib import Path
 
-from tests.autograder.handins import make_notebook, write_notebook
+from tests.autograder.handins import make_notebook, write_notebook, wrong
 
 EXERCISE = "ps1.2"
 SAYS = "not yet"
 
 
 def build(submitted: Path, student: str) -> None:
-    notebook = make_notebook(
-        "ps1", {"ps1.2": ["def info_nce_gradient(similarity):\n    return similarity\n"]}
-    )
+    notebook = make_notebook("ps1", wrong("ps1.2"))
     notebook["cells"] += [deepcopy(cell) for cell in notebook["cells"][-1:] * 100]
     for cell in notebook["cells"]:
         cell["id"] = "ps1-2-check"

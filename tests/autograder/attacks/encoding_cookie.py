@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.autograder.handins import hand_in
+from tests.autograder.handins import hand_in, wrong
 
 EXERCISE = "ps1.2"
 SAYS = "not yet"
@@ -10,7 +10,7 @@ HIDDEN = "# coding: unicode_escape\n# harmless \\u000ainfo_nce_gradient = lambda
 
 
 def build(submitted: Path, student: str) -> None:
-    hand_in(submitted / student, {"ps1.2": ["def info_nce_gradient(similarity):\n    return similarity\n"]})
+    hand_in(submitted / student, wrong("ps1.2"))
     folder = submitted / student / "ps1_infonce"
     (folder / "extra.py").write_text(HIDDEN)
     for number, name in enumerate(

@@ -3,6 +3,7 @@
 EXERCISE = "ps2.1"
 OUTCOMES = {"stopped"}
 SAYS = "did not come to an end"
+WAIT = 3
 CELLS = [
     """\
 def forever():

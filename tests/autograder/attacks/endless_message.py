@@ -4,6 +4,7 @@ name."""
 EXERCISE = "ps3.2"
 OUTCOMES = {"wrong", "stopped", "tampered"}
 SAYS = ()
+WAIT = 3
 CELLS = [
     """\
 CALLS = []

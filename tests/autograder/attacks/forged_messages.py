@@ -1,17 +1,13 @@
 """The line to the grader is found, and verdicts, points and answers are written ahead into it."""
 
+from tests.autograder.handins import LINE
+
 EXERCISE = "ps1.1"
 OUTCOMES = {"tampered"}
 SAYS = "something else than an answer"
 CELLS = [
+    LINE,
     """\
-def line():
-    import gc
-
-    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
-    return next(each for each in found if each.end.fileno() >= 0)
-
-
 def forge():
     for number in range(1, 60):
         answer = {"outputs": [], "kind": "a tensor", "gradients": {}, "changed": [], "failure": None}

@@ -3,6 +3,7 @@
 EXERCISE = "ps2.2"
 OUTCOMES = {"stopped"}
 SAYS = "did not come to an end"
+WAIT = 3
 CELLS = [
     """\
 def grid_encoding(column: Tensor, row: Tensor) -> Tensor:

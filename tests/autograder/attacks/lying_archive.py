@@ -6,7 +6,7 @@ import struct
 import zipfile
 from pathlib import Path
 
-from tests.autograder.handins import as_bytes, make_notebook
+from tests.autograder.handins import as_bytes, make_notebook, wrong
 
 EXERCISE = "ps1.1"
 OUTCOMES = {"wrong", "not attempted"}
@@ -15,14 +15,12 @@ SAYS = ()
 
 
 def build(submitted: Path, student: str) -> None:
-    wrong = as_bytes(
-        make_notebook("ps1", {"ps1.1": ["def info_nce(similarity):\n    return similarity.sum()\n"]})
-    )
+    answer = as_bytes(make_notebook("ps1", wrong("ps1.1")))
     name = "ps1_infonce/ps1_infonce.ipynb"
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("Ps1_InfoNCE/PS1_INFONCE.ipynb", wrong)
-        archive.writestr(name, wrong)
+        archive.writestr("Ps1_InfoNCE/PS1_INFONCE.ipynb", answer)
+        archive.writestr(name, answer)
         archive.writestr("ps2_positions/ps2_positions.ipynb", bytes(10**6))
     raw = bytearray(packed.getvalue())
     directory = raw.rfind(b"PK\1\2")

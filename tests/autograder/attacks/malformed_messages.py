@@ -1,18 +1,14 @@
 """Messages that are nearly right: overlapping and negative tensors, unknown types, deep and doubled JSON, half
 characters."""
 
+from tests.autograder.handins import LINE
+
 EXERCISE = "ps3.2"
 OUTCOMES = {"tampered", "wrong", "stopped"}
 SAYS = ()
 CELLS = [
+    LINE,
     """\
-def line():
-    import gc
-
-    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
-    return next(each for each in found if each.end.fileno() >= 0)
-
-
 def shape(header, count):
     import json
     import struct

@@ -3,6 +3,7 @@
 EXERCISE = "ps4.1"
 OUTCOMES = {"wrong", "stopped"}
 SAYS = ()
+WAIT = 3
 HARMFUL = True
 CELLS = [
     """\

@@ -3,14 +3,14 @@ locked."""
 
 from pathlib import Path
 
-from tests.autograder.handins import make_notebook, write_notebook
+from tests.autograder.handins import make_notebook, write_notebook, wrong
 
 EXERCISE = "ps1.1"
 SAYS = "not yet"
 
 
 def build(submitted: Path, student: str) -> None:
-    notebook = make_notebook("ps1", {"ps1.1": ["def info_nce(similarity):\n    return similarity.sum()\n"]})
+    notebook = make_notebook("ps1", wrong("ps1.1"))
     for cell in notebook["cells"]:
         marks = cell["metadata"].get("nbgrader")
         if marks and marks["grade"]:

@@ -4,7 +4,7 @@ characters."""
 import os
 from pathlib import Path
 
-from tests.autograder.handins import as_bytes, make_notebook
+from tests.autograder.handins import as_bytes, make_notebook, wrong
 
 EXERCISE = "ps1.1"
 SAYS = "not yet"
@@ -22,14 +22,12 @@ NAMES = (
 
 
 def build(submitted: Path, student: str) -> None:
-    wrong = as_bytes(
-        make_notebook("ps1", {"ps1.1": ["def info_nce(similarity):\n    return similarity.sum()\n"]})
-    )
+    answer = as_bytes(make_notebook("ps1", wrong("ps1.1")))
     folder = submitted / student / "ps1_infonce"
     folder.mkdir(parents=True)
-    (folder / "ps1_infonce.ipynb").write_bytes(wrong)
+    (folder / "ps1_infonce.ipynb").write_bytes(answer)
     for name in NAMES:
-        (folder / name).write_bytes(wrong if name.endswith("ipynb") else b"x = 1\n")
+        (folder / name).write_bytes(answer if name.endswith("ipynb") else b"x = 1\n")
     Path(os.fsdecode(os.fsencode(folder) + b"/half\xff\xfe.py")).write_bytes(b"x = 1\n")
     (folder / ("<b>" * 20)).mkdir()
     (folder / ("<b>" * 20) / "x.py").write_bytes(b"x = 1\n")

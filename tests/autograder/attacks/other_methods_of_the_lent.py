@@ -1,5 +1,7 @@
 """A class is wrong on purpose, so that the grader lends it; then methods of it are asked for that nobody meant to lend."""
 
+from tests.autograder.handins import LINE
+
 EXERCISE = "ps3.4"
 OUTCOMES = {"tampered"}
 KEEPS = ("ps3.2",)
@@ -14,14 +16,8 @@ class MultiHeadAttention(nn.Module):
     ]
 }
 CELLS = [
+    LINE,
     """\
-def line():
-    import gc
-
-    found = [each for each in gc.get_objects() if type(each).__name__ == "Channel"]
-    return next(each for each in found if each.end.fileno() >= 0)
-
-
 class SelfAttention(MultiHeadAttention):
     def forward(self, x, mask=None):
         from autograder.student import Call

@@ -3,6 +3,7 @@
 EXERCISE = "ps1.2"
 OUTCOMES = {"stopped"}
 SAYS = "did not come to an end"
+WAIT = 3
 CELLS = [
     """\
 def info_nce_gradient(similarity: Tensor) -> Tensor:
