@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
+import pytest
+from filelock import FileLock
+from nbclient import NotebookClient
+from nbclient.output_widget import OutputWidget
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+TOKEN = "course"  # of every JupyterLab here
 
 Notebook = dict[str, Any]
 
@@ -46,29 +59,63 @@ def fill(assignment: Notebook, solution: Notebook) -> Notebook:
     return assignment
 
 
-EXECUTE = """
-import sys, nbformat
-from nbclient import NotebookClient
-for name in sys.argv[2:]:
-    notebook = nbformat.read(name, as_version=4)
-    client = NotebookClient(notebook, timeout=900, startup_timeout=120, allow_errors=sys.argv[1] == "on",
-                            shutdown_kernel="immediate", kernel_name="python3",
-                            resources={"metadata": {"path": str(__import__("pathlib").Path(name).parent)}})
+class Quiet(OutputWidget):
+    """An output widget that does not report back.
+
+    nbclient sends what a widget shows back to the kernel through the channel on which it waits for the cell to end; it
+    then may miss that end, and wait until the cell's time is over (jupyter/nbclient issue 312).
+    """
+
+    def sync_state(self) -> None:
+        pass
+
+
+def execute(path: Path, python: str = sys.executable, go_on: bool = False, **more: str) -> Any:
+    """Run a notebook where it lies, with a Python that has a kernel. Its outputs are written into it. go_on: past errors."""
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    client = NotebookClient(
+        notebook,
+        timeout=900,
+        startup_timeout=120,
+        kernel_name="python3",
+        shutdown_kernel="immediate",
+        allow_errors=go_on,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.widget_registry = {"@jupyter-widgets/output": {"OutputModel": Quiet}}
+    kernel = client.create_kernel_manager().kernel_spec
+    assert kernel is not None
+    kernel.argv[0] = python
     try:
-        client.execute()
+        # A progress bar without widgets writes to stderr.
+        client.execute(env=environment(TQDM_DISABLE="1", **more))
     finally:
-        nbformat.write(notebook, name)
+        nbformat.write(notebook, path)
+    return notebook
+
+
+# nbgrader's commands one after the other in one process: it takes seconds to start.
+COMMANDS = """
+import contextlib, shlex, sys
+from jupyter_core.application import NoStart
+from nbgrader.apps.nbgraderapp import NbGraderApp
+for line in sys.argv[1:]:
+    app = NbGraderApp()
+    app.initialize(shlex.split(line))
+    with contextlib.suppress(NoStart):
+        app.start()
+    app.subapp.clear_instance()
 """
 
 
-def execute(path: Path, python: str = sys.executable, go_on: bool = False, **more: str) -> Notebook:
-    """Run a notebook where it lies; its outputs are written into it. go_on: past errors."""
-    words = [python, "-W", "ignore", "-c", EXECUTE, "on" if go_on else "off", str(path)]
+def nbgrader(course: Path, *commands: str) -> str:
+    """What nbgrader says in a course's folder."""
+    words = [sys.executable, "-W", "ignore", "-c", COMMANDS, *commands]
     done = subprocess.run(
-        words, env=environment(**more), capture_output=True, text=True, timeout=900, check=False
+        words, cwd=course, env=environment(), capture_output=True, text=True, timeout=900, check=False
     )
-    assert done.returncode == 0, f"{path.name}: {done.stderr[-3000:]}"
-    return read(path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
 
 
 def errors(notebook: Notebook) -> list[tuple[str, str, str]]:
@@ -90,3 +137,49 @@ def shown(notebook: Notebook, cell: str) -> str:
         for part in (output.get("text", ""), data.get("text/html", ""), data.get("text/plain", "")):
             texts.append("".join(part))
     return "\n".join(texts)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is filled once in a run of tests: by the first process that needs it, while the others wait."""
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    root = factory.getbasetemp().parent if several else factory.getbasetemp()
+    folder, done = root / name, root / f"{name}.done"
+    with FileLock(root / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+@contextlib.contextmanager
+def jupyter_lab(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab in a folder, as `make lab` starts it for somebody who never used it before."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["lab", "--no-browser", "--allow-root", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
+    address = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyter", *words],
+            cwd=folder,
+            env=environment(JUPYTER_CONFIG_PATH=str(ROOT / "configs" / "jupyter"), HOME=home),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            for _ in range(240):
+                with (
+                    contextlib.suppress(OSError),
+                    urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5),
+                ):
+                    break
+                time.sleep(0.5)
+            else:
+                pytest.fail("JupyterLab did not start within two minutes")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autograder.checks import SETS, exercises
-from tests.autograder.course import ROOT, environment, errors, execute, read, sources
+from tests.autograder.course import ROOT, Notebook, environment, errors, nbgrader, read, shown, sources
 
 FOLDERS = list(SETS.values())
 HAND_IN = 4  # points of ps6.1
@@ -30,24 +30,10 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def nbgrader(course: Path, *words: str) -> str:
-    done = subprocess.run(
-        ["nbgrader", *words],
-        cwd=course,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
 @pytest.mark.timeout(1500)
-def test_the_course_is_generated_and_graded(course: Path) -> None:
+def test_the_course_is_generated_and_graded(course: Path, trained: Path) -> None:
+    nbgrader(course, *(f"generate_assignment {folder} --create" for folder in FOLDERS))
     for folder in FOLDERS:
-        nbgrader(course, "generate_assignment", folder, "--create")
         made = course / "assignments" / folder / f"{folder}.ipynb"
         committed = ROOT / "assignments" / folder / f"{folder}.ipynb"
         assert read(made) == read(committed), f"assignments/{folder} is stale: type `make assignments`"
@@ -55,13 +41,9 @@ def test_the_course_is_generated_and_graded(course: Path) -> None:
     for student, source in (("solver", "solutions"), ("sleeper", "assignments")):
         for folder in FOLDERS:
             shutil.copytree(course / source / folder, course / "submitted" / student / folder)
-    trained = execute(course / "submitted" / "solver" / "ps6_train" / "ps6_train.ipynb")
-    assert errors(trained) == []
+    shutil.copytree(trained / "report", course / "submitted" / "solver" / "ps6_train" / "report")
 
-    for folder in FOLDERS:
-        solved = course / "submitted" / "solver" / folder / f"{folder}.ipynb"
-        assert "Success" in nbgrader(course, "validate", str(solved))
-        nbgrader(course, "autograde", folder)
+    nbgrader(course, *(f"autograde {folder}" for folder in FOLDERS))
     scores = read_scores(course)
     points = dict.fromkeys(FOLDERS, 0.0)
     for each in exercises().values():
@@ -70,6 +52,14 @@ def test_the_course_is_generated_and_graded(course: Path) -> None:
     for folder in FOLDERS:
         assert scores["sleeper", folder] == 0
         assert scores["solver", folder] == points[folder], folder
+        assert errors(graded(course, "solver", folder)) == []
+    for each in exercises().values():
+        said = shown(graded(course, "sleeper", SETS[each.set]), f"{each.id.replace('.', '-')}-check")
+        assert "not attempted" in said and "0.0" in said, each.id
+
+
+def graded(course: Path, student: str, folder: str) -> Notebook:
+    return read(course / "autograded" / student / folder / f"{folder}.ipynb")
 
 
 def read_scores(course: Path) -> dict[tuple[str, str], float]:
@@ -86,10 +76,22 @@ def read_scores(course: Path) -> dict[tuple[str, str], float]:
         }
 
 
-def test_validate_fails_a_stub(course: Path, tmp_path: Path) -> None:
-    stub = tmp_path / "stub.ipynb"
-    shutil.copy(ROOT / "assignments" / "ps1_infonce" / "ps1_infonce.ipynb", stub)
-    assert "failed" in nbgrader(course, "validate", str(stub))
+def test_validate_tells_a_solution_from_a_stub(course: Path, tmp_path: Path) -> None:
+    """As a student types it."""
+    said = {}
+    for source in ("solutions", "assignments"):
+        path = shutil.copy(ROOT / source / "ps1_infonce" / "ps1_infonce.ipynb", tmp_path)
+        done = subprocess.run(
+            ["nbgrader", "validate", path],
+            cwd=course,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=True,
+        )
+        said[source] = done.stdout
+    assert "Success" in said["solutions"] and "failed" in said["assignments"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

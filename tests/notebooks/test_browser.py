@@ -5,20 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.autograder.course import ROOT, environment
+from tests.autograder.course import ROOT, TOKEN, jupyter_lab
 
-TOKEN = "course"
 WAIT = 90_000  # milliseconds
 SHOTS = os.environ.get("IDC_SHOTS")  # a folder for screenshots, to look at
 SOLUTION = "return (torch.logsumexp(similarity, dim=1) - similarity.diagonal()).mean()"
@@ -33,31 +27,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.copytree(ROOT / "notebooks", root / "notebooks")
     shutil.copytree(ROOT / "assignments", root / "assignments")
     shutil.copy(ROOT / "nbgrader_config.py", root)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["lab", "--no-browser", "--allow-root", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", *words],
-        cwd=root,
-        env=environment(JUPYTER_CONFIG_PATH=str(ROOT / "configs" / "jupyter"), HOME=str(root)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5):
-                    break
-            except OSError:
-                time.sleep(0.5)
-        else:
-            pytest.fail("JupyterLab did not start within two minutes")
+    with jupyter_lab(root) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 @pytest.fixture

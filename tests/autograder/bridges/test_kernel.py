@@ -22,8 +22,8 @@ from autograder.bridges.nbgrader import publish
 from autograder.checks import SETS
 from autograder.results import Outcome
 from idc.errors import UserError
-from tests.autograder.bridges.test_nbgrader_bridge import graded, nbgrader, result, rows, solved
-from tests.autograder.course import ROOT, Notebook, environment, read
+from tests.autograder.bridges.test_nbgrader_bridge import graded, result, rows, solved
+from tests.autograder.course import ROOT, Notebook, environment, nbgrader, read
 
 PS1, PS2 = SETS["ps1"], SETS["ps2"]
 NOBODY = 65534

@@ -7,12 +7,7 @@ import csv
 import json
 import os
 import shutil
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import datetime, timezone
@@ -38,38 +33,15 @@ from autograder.checks import SETS
 from autograder.intake import Handin
 from autograder.results import ExerciseResult, Outcome, StudentResult
 from idc.errors import UserError
-from tests.autograder.course import ROOT, Notebook, environment, read
+from tests.autograder.course import ROOT, TOKEN, Notebook, jupyter_lab, nbgrader, read
 
 PS1, PS6 = SETS["ps1"], SETS["ps6"]
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-TOKEN = "course"
 SHOTS = os.environ.get("IDC_SHOTS")  # a folder for screenshots, to look at
 SCRIPT = "<script>alert(1)</script>"
 CAME = datetime(2026, 3, 1, 12, 30, tzinfo=timezone.utc)
-
-
-# nbgrader's commands one after the other in one process: it takes seconds to start.
-COMMANDS = """
-import contextlib, shlex, sys
-from jupyter_core.application import NoStart
-from nbgrader.apps.nbgraderapp import NbGraderApp
-for line in sys.argv[1:]:
-    app = NbGraderApp()
-    app.initialize(shlex.split(line))
-    with contextlib.suppress(NoStart):
-        app.start()
-    app.subapp.clear_instance()
-"""
-
-
-def nbgrader(course: Path, *commands: str) -> None:
-    words = [sys.executable, "-W", "ignore", "-c", COMMANDS, *commands]
-    done = subprocess.run(
-        words, cwd=course, env=environment(), capture_output=True, text=True, timeout=250, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
@@ -568,31 +540,8 @@ def test_a_locked_gradebook_says_so(course: Path) -> None:
 def lab(course: Path) -> Iterator[str]:
     """The address of a JupyterLab in the course's folder, as `make lab` starts it."""
     publish(a_class(course), course)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["lab", "--no-browser", "--allow-root", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", *words],
-        cwd=course,
-        env=environment(JUPYTER_CONFIG_PATH=str(ROOT / "configs" / "jupyter"), HOME=str(course.parent)),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5):
-                    break
-            except OSError:
-                time.sleep(0.5)
-        else:
-            pytest.fail("JupyterLab did not start within two minutes")
+    with jupyter_lab(course) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 @pytest.mark.browser
