@@ -33,13 +33,10 @@ from autograder.settings import LimitSettings, Settings
 from idc.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-# Slow enough to be interrupted.
 RIGHT = """
-import time
 import torch.nn.functional as F
 
 def info_nce(similarity):
-    time.sleep(0.01)
     return (similarity.logsumexp(dim=1) - similarity.diagonal()).mean()
 
 def info_nce_gradient(similarity):
@@ -58,11 +55,17 @@ CLASS = {
 POINTS = {"ada": 10, "ben": 0, "cleo": 6, "dora": 0, "emil": 0, "finn": 10, "gina": 10, "hugo": 0}
 
 
-def hand_in(submitted: Path) -> Path:
+# A definition that takes a while: so much time there is to interrupt whoever grades it.
+SLOW = "import time\nBEGUN = time.sleep(1)\n\n"
+
+
+def hand_in(submitted: Path, slow: bool = False) -> Path:
     """A class of eight; hugo's archive is none."""
     for student, source in CLASS.items():
         folder = submitted / student / "ps1_infonce"
         folder.mkdir(parents=True)
+        if slow:
+            source = SLOW + source.replace("(similarity):", "(similarity, begun=BEGUN):", 1)
         (folder / "ps1_infonce.py").write_text(source, encoding="utf-8")
     (submitted / "hugo.zip").write_bytes(b"PK no archive")
     return submitted
@@ -125,7 +128,7 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def test_a_batch_goes_on_where_it_was_interrupted_or_killed(tmp_path: Path) -> None:
     """Ctrl-C first; then a kill of all its processes, in the middle of writing; then it runs to its end."""
-    submitted, out = hand_in(tmp_path / "submitted"), tmp_path / "grades"
+    submitted, out = hand_in(tmp_path / "submitted", slow=True), tmp_path / "grades"
     with started(submitted, out) as process:
         wait_for(process, out, 1)
         everybody = family(process)
@@ -135,8 +138,9 @@ def test_a_batch_goes_on_where_it_was_interrupted_or_killed(tmp_path: Path) -> N
     assert said == "interrupted; the same command continues where it stopped\n"
     first = stamps(out)
     with started(submitted, out) as process:
-        wait_for(process, out, len(first) + 2)
+        wait_for(process, out, len(first) + 1)
         everybody += family(process)
+        wait_for(process, out, len(first) + 2)
         os.killpg(process.pid, signal.SIGKILL)
     second = stamps(out)
     assert len(everybody) >= 6  # twice the batch, a grader and a warm parent at least
@@ -297,6 +301,25 @@ def test_a_damaged_result_is_graded_again(graded: Callable[..., Graded], tmp_pat
     assert StudentResult.read(path).score("ps1") == 10
 
 
+def test_other_points_are_shown_and_not_published(graded: Callable[..., Graded], tmp_path: Path) -> None:
+    out, page = tmp_path / "grades", tmp_path / "preview.html"
+    before = stamps(out)
+    words = ("--against", out, "--sets", "ps1", "--set", "ps1.1=3", "--page", page)
+    told = said("preview", tmp_path / "submitted", *words)
+    assert "Of 8 students, 0 would gain and 4 would lose points; 4 would keep their score." in told
+    assert f"page: {page}" in told
+    assert "cleo" in page.read_text(encoding="utf-8")
+    assert stamps(out) == before
+
+
+def test_sets_that_are_not_asked_for_stay(graded: Callable[..., Graded], tmp_path: Path) -> None:
+    found = graded(sets=("ps2",), students=("ada",))
+    (ada,) = (each for each in found.results if each.student == "ada")
+    assert list(ada.exercises) == ["ps1.1", "ps1.2", "ps2.1", "ps2.2"]
+    assert ada.score("ps1") == 10
+    assert graded(sets=("ps1", "ps2"), students=("ada",)).now == []
+
+
 def test_other_checks_are_tried_aside_and_concern_their_problem_set_only(
     graded: Callable[..., Graded], tmp_path: Path
 ) -> None:
@@ -318,25 +341,6 @@ def test_other_checks_are_tried_aside_and_concern_their_problem_set_only(
         assert after["ada"].exercises[id] == before["ada"].exercises[id]  # times included: not asked again
     assert after["cleo"] == before["cleo"]
     assert stamps(out) == files
-
-
-def test_other_points_are_shown_and_not_published(graded: Callable[..., Graded], tmp_path: Path) -> None:
-    out, page = tmp_path / "grades", tmp_path / "preview.html"
-    before = stamps(out)
-    words = ("--against", out, "--sets", "ps1", "--set", "ps1.1=3", "--page", page)
-    told = said("preview", tmp_path / "submitted", *words)
-    assert "Of 8 students, 0 would gain and 4 would lose points; 4 would keep their score." in told
-    assert f"page: {page}" in told
-    assert "cleo" in page.read_text(encoding="utf-8")
-    assert stamps(out) == before
-
-
-def test_sets_that_are_not_asked_for_stay(graded: Callable[..., Graded], tmp_path: Path) -> None:
-    found = graded(sets=("ps2",), students=("ada",))
-    (ada,) = (each for each in found.results if each.student == "ada")
-    assert list(ada.exercises) == ["ps1.1", "ps1.2", "ps2.1", "ps2.2"]
-    assert ada.score("ps1") == 10
-    assert graded(sets=("ps1", "ps2"), students=("ada",)).now == []
 
 
 def test_limits_of_the_whole_hand_in(graded: Callable[..., Graded]) -> None:
