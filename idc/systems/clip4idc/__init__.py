@@ -201,7 +201,8 @@ class CLIP4IDC(System):
             similarity = self.clip.logit_scale.exp() * texts @ vectors.T
         if self.config.duplicates == "ignored":
             similarity = similarity.masked_fill(equal_to_others(gather(pairs.words)), -math.inf)
-        return (pieces.info_nce(similarity) + pieces.info_nce(similarity.T)) / 2
+        from_texts, from_pairs = pieces.info_nce(similarity), pieces.info_nce(similarity.T)
+        return (from_texts + from_pairs) / 2
 
     def caption_loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Cross-entropy of the next word, a mean over words: that of the change pairs plus that of the others, in nats."""
