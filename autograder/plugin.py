@@ -3,9 +3,10 @@
     pytest autograder/checks/hidden -p autograder.plugin --student=submitted/ada
 
 Fixtures: `student`, the pieces by name (`student.info_nce(x)`); `ask`, the same person for `Exercise.judge` and raw calls;
-`exercise`, what is asked; `seed` and `rng`, random numbers that differ from student to student and come again.
+`exercise`, what is asked; `questions`, the calls that the marker `asks` names; `seed` and `rng`, random numbers that differ
+from student to student and come again.
 Markers: `exercise("ps1.1")`, which every test needs; `points(2)`, what it earns by itself; `timeout(20)`, seconds for the
-student's answers in one test.
+student's answers in one test; `asks(calls=…)`, what a test asks whatever is answered, so that it can be sent ahead.
 
 `Judge` asks the same tests of many students and imports them once.
 """
@@ -53,6 +54,8 @@ LONG = 2000  # letters of a test's message that are kept
 MARKERS = (
     "exercise(id): the exercise that a hidden check belongs to",
     "points(number): what this test earns by itself; the tests of an exercise must add up to its points",
+    "asks(calls): calls(exercise, seed) gives the calls of this test, none of which depends on an answer; they are "
+    "sent ahead, and the fixture `questions` has them",
     "timeout(seconds): for the student's answers in one test",
 )
 
@@ -92,6 +95,11 @@ class Watched:
         ends = [each.failure for each in answers if each.failure is not None and each.failure.kind in ENDS]
         self.fate = ends[0] if ends else None
         return answers
+
+    def foresee(self, calls: Sequence[Call]) -> None:
+        """Calls that will come soon, for a student who can be asked ahead."""
+        if self.fate is None and hasattr(self.student, "foresee"):
+            self.student.foresee(calls)
 
 
 @dataclass
@@ -135,6 +143,7 @@ class Sitting:
         self.student_of = student_of
         self.seed = seed
         self.asked: dict[str, Asked] = {}
+        self.questions: dict[str, list[Call]] = {}  # of tests that say beforehand what they ask, by their ids
 
     def of(self, id: str) -> Asked:
         return self.asked.setdefault(id, Asked())
@@ -271,11 +280,35 @@ class Checks:
 
     def ask(self, id: str) -> None:
         """Ask all that there is about one exercise; every test starts from nothing, so that any may be the last."""
+        self.foresee(id)
         for item in self.items[id]:
             if self.now().of(id).is_over:
                 return
             item.user_properties.clear()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+    def foresee(self, id: str) -> None:
+        """Tell the student what will be asked, as far as the tests say."""
+        asked = self.now().of(id)
+        try:
+            for item in self.items[id]:
+                self.now().student(id).foresee(self.questions(item))
+        except Exception as error:  # noqa: BLE001, whatever the checks raise
+            asked.broken = f"{type(error).__name__}: {error}"
+
+    def questions(self, item: pytest.Item) -> list[Call]:
+        """What a test asks, if it says so by the marker `asks`; no calls otherwise."""
+        marker, known = item.get_closest_marker("asks"), self.now().questions
+        if marker is None:
+            return []
+        if item.nodeid not in known:
+            known[item.nodeid] = marker.kwargs["calls"](exercise_by_id(id_of(item)), self.seed(item))
+        return known[item.nodeid]
+
+    def seed(self, item: pytest.Item) -> int:
+        """A number of this student and this test."""
+        words = f"{id_of(item)} {name_of(item)}"
+        return int(seed_of(self.now().seed.encode(), words)[:15], 16)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -524,8 +557,13 @@ def student(ask: Watched) -> Pieces:
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """A number of this student and this test."""
-    words = f"{id_of(request.node)} {name_of(request.node)}"
-    return int(seed_of(sitting_of(request).seed.encode(), words)[:15], 16)
+    return checks_of(request.config).seed(request.node)
+
+
+@pytest.fixture
+def questions(request: pytest.FixtureRequest) -> list[Call]:
+    """The calls that the marker `asks` of this test told of."""
+    return checks_of(request.config).questions(request.node)
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ import random
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,6 +56,20 @@ class Call:
     training: bool = False
     seed: int = 0
     want: tuple[Tensor, ...] | None = None
+
+    @cached_property
+    def content(self) -> Hashable:
+        """What is asked, bit by bit: equal for calls that ask the same."""
+        return bits(tuple(getattr(self, each.name) for each in dataclasses.fields(self)))
+
+
+def bits(value: Value) -> Hashable:
+    """A value as something that is equal to others of the same types and numbers, and to nothing else."""
+    if isinstance(value, Tensor):
+        return value.dtype, value.shape, value.detach().flatten().view(torch.uint8).numpy().tobytes()
+    if isinstance(value, Mapping):
+        return tuple((name, bits(part)) for name, part in value.items())
+    return tuple(map(bits, value)) if isinstance(value, tuple) else (type(value), repr(value))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,15 @@ from autograder.namespaces import Limits
 from autograder.release import is_given, stubbed
 from autograder.sandbox import Wall, find_way, packages, python_paths, wrap
 from autograder.student import Answer, Call, Failure
-from autograder.wire import pack_all, pack_answer, pack_call, text, unpack_all, unpack_answer, unpack_call
+from autograder.wire import (
+    pack_all,
+    pack_answer,
+    pack_call,
+    text,
+    unpack_all,
+    unpack_answer,
+    unpack_call,
+)
 from idc.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +53,9 @@ INSIDE = Path("/kit")  # where the worker's own sources appear
 START = 120.0  # seconds until a warm parent must be ready
 EVERYTHING = ""  # the group of all exercises
 TOGETHER = 8  # calls in one message, at most
+AHEAD = (
+    64 * 2**10
+)  # bytes of calls under way, less than a line holds: sending them never waits for the worker
 TICK = 0.25  # seconds between two looks at memory
 CRASHED, OUT_OF_TIME, OUT_OF_MEMORY, TAMPERED = "Crashed", "OutOfTime", "OutOfMemory", "Tampered"
 LAUNCH = """
@@ -252,8 +264,10 @@ class Room:
         now = self.current
         if now is not None and again:
             now.end(Failure(CRASHED, "another worker has taken over"))
-        elif now is not None and now.ended:
-            self.dead.add(now.group)
+        elif now is not None:
+            now.forget()
+            if now.ended:
+                self.dead.add(now.group)
         groups = [EVERYTHING, exercise(id).set, id]
         for group in groups[2 if again else 1 if names else 0 :]:
             if group in self.dead and group != id:
@@ -315,6 +329,10 @@ class Remote:
         self.lent = lent
         self.ended: Failure | None = None
         self.number = 0
+        self.expected: Counter[Hashable] = Counter()  # contents of foreseen calls that were not made yet
+        self.waiting: deque[Message] = deque()  # not sent yet
+        self.under_way: deque[Message] = deque()  # sent and not answered yet
+        self.kept: defaultdict[Hashable, deque[Answer]] = defaultdict(deque)  # answered and not taken yet
         self.notes: tuple[str, ...] = ()
         room.workers += 1
         self.serial = room.workers
@@ -353,29 +371,101 @@ class Remote:
         return self.many([call])[0]
 
     def many(self, calls: Sequence[Call]) -> list[Answer]:
-        return [
-            answer
-            for first in range(0, len(calls), TOGETHER)
-            for answer in self.some(calls[first : first + TOGETHER])
-        ]
+        """The answers, of which those to foreseen calls may be here already."""
+        foreseen = [self.take(call) for call in calls]
+        new = [call for call, answer in zip(calls, foreseen, strict=True) if answer is None]
+        others = iter(self.ask(new))
+        self.send_ahead()
+        return [next(others) if answer is None else answer for answer in foreseen]
 
-    def some(self, calls: Sequence[Call]) -> list[Answer]:
-        """The answers to as many calls as go into one message."""
+    def foresee(self, calls: Sequence[Call]) -> None:
+        """Send calls that will be made soon: they are answered while the grader looks at earlier answers.
+
+        None may hold anything of an answer to another one: the worker sees them all before it answers the first.
+        """
+        if not self.lent:  # a worker that asks back waits for nothing else than what it asked for
+            messages = [Message(group, foreseen=True) for group in in_groups(calls)]
+            self.expected.update(key for message in messages for key in message.contents)
+            self.waiting += messages
+            self.send_ahead()
+
+    def send_ahead(self) -> None:
+        """Keep the worker busy."""
+        while self.waiting and self.ended is None:
+            if self.under_way and sum(each.size for each in (*self.under_way, self.waiting[0])) > AHEAD:
+                return
+            self.send(self.waiting.popleft())
+
+    def take(self, call: Call) -> Answer | None:
+        """The answer to a foreseen call, each once; None for a call that was not foreseen."""
+        if not self.expected or not self.expected[key := call.content]:
+            return None
+        self.expected[key] -= 1
+        while not self.kept[key] and self.ended is None:
+            self.send_ahead()
+            self.hear()
+        return self.kept[key].popleft() if self.kept[key] else Answer(failure=self.ended)
+
+    def forget(self) -> None:
+        """What was foreseen will not be asked."""
+        self.waiting.clear()
+        self.catch_up()
+        self.expected.clear()
+        self.kept.clear()
+
+    def catch_up(self) -> None:
+        while self.under_way and self.ended is None:
+            self.hear()
+
+    def hear(self) -> None:
+        """Keep the answers to the oldest calls that are under way."""
+        contents = self.under_way[0].contents
+        for key, answer in zip(contents, self.answers(), strict=False):
+            self.kept[key].append(answer)
+
+    def ask(self, calls: Sequence[Call]) -> list[Answer]:
+        """The answers to calls that nobody foresaw."""
+        found: list[Answer] = []
+        for group in in_groups(calls):
+            self.catch_up()
+            self.send(Message(group))
+            found += self.answers() or [Answer(failure=self.ended)] * len(group)
+        return found
+
+    def send(self, message: Message) -> None:
         if self.ended is not None:
-            return [Answer(failure=self.ended)] * len(calls)
+            return
         self.number += 1
-        deadline = min(time.monotonic() + len(calls) * self.room.limits.call, self.until)
-        headers, tensors = pack_all(pack_call, calls)
-        try:
-            if not self.line.is_quiet():
+        message.number = self.number
+        with self.ending():
+            if not self.under_way and not self.line.is_quiet():
                 self.look_for_end()
                 raise Malformed("something was sent that nobody asked for")
-            self.line.send({"number": self.number, "calls": headers}, tensors, deadline)
-            message, tensors = self.receive(deadline)
-            if message.get("number") != self.number:
+            words = {"number": message.number, "calls": message.headers}
+            self.line.send(words, message.tensors, self.deadline(message.count))
+            self.under_way.append(message)
+
+    def answers(self) -> list[Answer]:
+        """The answers to the oldest message that is under way; none if the worker ends instead."""
+        if self.ended is not None:
+            return []
+        asked = self.under_way.popleft()
+        with self.ending():
+            message, tensors = self.receive(self.deadline(asked.count))
+            if message.get("number") != asked.number:
                 raise Malformed("what came is not the answer to what was asked")
             self.notice(message.get("replaced"))
-            return unpack_all(unpack_answer, message.get("answers"), tensors, len(calls))
+            return unpack_all(unpack_answer, message.get("answers"), tensors, asked.count)
+        return []
+
+    def deadline(self, calls: int) -> float:
+        return min(time.monotonic() + calls * self.room.limits.call, self.until)
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """What goes wrong in this block ends the worker."""
+        try:
+            yield
         except Stopped as stopped:
             self.end(stopped.failure)
         except Malformed as error:
@@ -384,7 +474,6 @@ class Remote:
             self.end(self.too_slow())
         except Ended:
             self.end(self.crashed())
-        return self.some(calls)
 
     def notice(self, replaced: Any) -> None:
         """What student code has replaced: worth a look, and if it is the grader's own, an end."""
@@ -484,6 +573,22 @@ class Remote:
     def end(self, failure: Failure) -> None:
         self.ended = failure
         self.line.close()
+
+
+class Message:
+    """Calls that are sent together. contents: of each, if they were foreseen. size: on the line, in bytes, about."""
+
+    def __init__(self, calls: Sequence[Call], foreseen: bool = False):
+        self.number = 0
+        self.count = len(calls)
+        self.contents = tuple(call.content for call in calls) if foreseen else ()
+        self.headers, self.tensors = pack_all(pack_call, calls)
+        self.size = 500 * len(calls) + sum(100 + each.nbytes for each in self.tensors.values())
+
+
+def in_groups(calls: Sequence[Call]) -> list[Sequence[Call]]:
+    """As many calls as go into one message each."""
+    return [calls[first : first + TOGETHER] for first in range(0, len(calls), TOGETHER)]
 
 
 class Stopped(Exception):

@@ -95,13 +95,17 @@ def test_the_exercise_of_the_guide_is_written_recorded_and_proven(clone: Path) -
     assert "raise NotImplementedError" in text and "normalize(x" not in text and "Darkness" not in text
 
 
-def test_the_hidden_check_of_the_guide_is_one(tmp_path: Path) -> None:
-    (code,) = (code for code in blocks("python") if "pytest.mark.exercise" in code)
-    (tmp_path / "test_guide.py").write_text(f"import pytest\nimport torch\n\n{code}", encoding="utf-8")
+def test_the_hidden_checks_of_the_guide_are_some(tmp_path: Path) -> None:
+    code = "\n\n".join(code for code in blocks("python") if "pytest.mark.exercise" in code)
+    imports = "import pytest\nimport torch\nfrom autograder.student import Call, ask_all"
+    (tmp_path / "test_guide.py").write_text(f"{imports}\n\n{code}", encoding="utf-8")
     student = Local({"info_nce": bank("ps1.1").right})
     (result,) = Judge(tmp_path).judge(lambda id, lent: student, ["ps1.1"], "seed").values()
     assert result.outcome is Outcome.RIGHT
-    assert [test.name for test in result.tests] == ["test_rows_are_queries"]
+    assert [test.name for test in result.tests] == [
+        "test_rows_are_queries",
+        "test_a_guess_costs_more_in_a_larger_batch",
+    ]
 
 
 def test_confirm_gives_the_points() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -17,6 +20,7 @@ from torch import Tensor
 from autograder import plugin
 from autograder.banks import bank, ids
 from autograder.checks import exercise, exercises
+from autograder.checks.exercise import Asking, holds
 from autograder.hidden import unseen
 from autograder.plugin import Judge, below, seed_of
 from autograder.results import ExerciseResult, Outcome
@@ -115,6 +119,78 @@ def test_exercises_are_judged_in_the_order_of_the_course_and_whole_sets_may_be_l
 def test_an_unknown_exercise_is_named() -> None:
     with pytest.raises(UserError, match=r"ps9\.9"):
         judge().judge(lambda id, lent: Local({}), ["ps9.9"], "")
+
+
+# what is said beforehand
+
+
+class Ahead(Heard):
+    """The reference, with answers that are off by a little; what it was asked, and what was foreseen."""
+
+    def __init__(self, off: float = 0.0) -> None:
+        super().__init__()
+        self.off = off
+        self.foreseen: list[str] = []
+
+    def foresee(self, calls: Sequence[Call]) -> None:
+        self.foreseen += map(content, calls)
+
+    def __call__(self, call: Call) -> Answer:
+        answer = super().__call__(call)
+        outputs = {
+            name: each * (1 + self.off) if each.is_floating_point() else each
+            for name, each in answer.outputs.items()
+        }
+        return replace(answer, outputs=outputs)
+
+
+@pytest.mark.parametrize("id", ids())
+def test_what_is_foreseen_is_asked_and_holds_nothing_of_an_answer(id: str) -> None:
+    """Otherwise a worker would see in a question what it is to find in another one."""
+    exact, off = Ahead(), Ahead(1e-7)
+    assert one(exact, id).outcome is Outcome.RIGHT
+    assert not Counter(exact.foreseen) - Counter(exact.calls)
+    assert len(exact.foreseen) >= len(exact.calls) / 2
+    for each in exercise(id).properties:
+        for student in (exact, off):
+            student.calls.clear()
+            holds(each, Asking(student))
+        assert off.calls == exact.calls[: len(off.calls)], each.name
+
+
+def test_a_test_says_what_it_will_ask(tmp_path: Path) -> None:
+    by = checks(
+        tmp_path / "said",
+        """
+from autograder.student import Call, ask_all
+import torch
+
+def sizes(exercise, seed):
+    return [Call(exercise.piece, (torch.full((size, size), float(seed % 7)),)) for size in (2, 3)]
+
+@pytest.mark.exercise("ps1.2")
+@pytest.mark.asks(calls=sizes)
+def test_sizes(ask, questions):
+    assert [len(answer.outputs[""]) for answer in ask_all(ask, questions)] == [2, 3]
+""",
+    )
+    student = Ahead()
+    assert one(student, by=by).outcome is Outcome.RIGHT
+    assert student.foreseen == student.calls and len(student.calls) == 2
+
+
+def test_a_test_that_cannot_say_what_it_asks_is_the_graders_fault(tmp_path: Path) -> None:
+    by = checks(
+        tmp_path / "broken",
+        """
+@pytest.mark.exercise("ps1.2")
+@pytest.mark.asks(calls=lambda exercise, seed: 1 / 0)
+def test_nothing(ask): pass
+""",
+    )
+    result = one(Local(REFERENCES), by=by)
+    assert result.outcome is Outcome.NOT_GRADED
+    assert "ZeroDivisionError" in result.flags[0]
 
 
 # what is lent

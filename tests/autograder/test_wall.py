@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -106,10 +107,6 @@ ENDS = {
     "os.close_range = None\nos.closerange(3, 99)": ("Crashed", "ended"),
     "x = bytearray(2**31)": ("MemoryError", ""),
     "return torch.zeros(2**30)": ("RuntimeError", "memory"),
-    "for n in range(4):\n  if not os.fork():\n    x = b'x' * (300 * 2**20); time.sleep(9)\ntime.sleep(9)": (
-        "OutOfMemory",
-        "GiB",
-    ),
     "while True: os.fork()": ("BlockingIOError", ""),
     "open('/tmp/x', 'wb').write(b'x' * 2**22)": ("OSError", ""),
     "sys.exit(0)": ("SystemExit", "0"),
@@ -132,6 +129,15 @@ def test_however_it_ends_there_is_an_answer(parent: Parent, body: str, end: tupl
         other = exercise("ps1.2").judge(room.student("ps1.2"))
         assert other.status is Status.RIGHT, other.message
     assert left(parent) == []
+
+
+def test_memory_is_counted_for_all_processes_together() -> None:
+    body = "for n in range(4):\n  if not os.fork():\n    x = b'x' * (100 * 2**20); time.sleep(60)\ntime.sleep(60)"
+    with open_parent(limits=replace(TIGHT, memory=350 * 2**20, call=30, exercise=30)) as parent:
+        failure = first_answer(parent, body).failure
+        assert failure is not None and (failure.kind, "GiB" in failure.message) == ("OutOfMemory", True), (
+            failure
+        )
 
 
 def test_a_definition_that_ends_the_process_costs_only_its_own_exercise(parent: Parent) -> None:
@@ -303,6 +309,87 @@ return lender(Call("info_nce", (similarity,))).outputs[""]
         failure = room.student("ps1.1")(ASK).failure
         assert failure is not None and failure.kind == "Tampered"
         assert "not lent" in room.flags[0]
+
+
+def question(number: float, size: int = 3) -> Call:
+    return Call("info_nce", (torch.full((size, size), number),))
+
+
+ECHO = "return similarity[0, 0].clone()"
+
+
+def test_foreseen_calls_are_answered_as_others_are(parent: Parent) -> None:
+    """In any order, some asked twice, some not foreseen, some foreseen and never asked."""
+    with parent.room(
+        code("CALLS.append(float(similarity[0, 0]))\nreturn torch.tensor(CALLS)", "CALLS = []")
+    ) as room:
+        student = room.student("ps1.1")
+        student.foresee([question(number) for number in (1, 2, 1, 3, 4)])
+        assert student(question(3)).outputs[""].tolist() == [1, 2, 1, 3]
+        assert student(question(1)).outputs[""].tolist() == [1]
+        both = student.many([question(1), question(9)])
+        assert [answer.outputs[""].tolist() for answer in both] == [[1, 2, 1], [1, 2, 1, 3, 4, 9]]
+        assert student(question(1)).outputs[""].tolist()[-2:] == [9, 1], "foreseen twice, asked three times"
+        room.student("ps1.2")
+        again = room.student("ps1.1")
+        assert again is student
+        assert again(question(4)).outputs[""].tolist()[-2:] == [1, 4], (
+            "what was not asked in time is forgotten"
+        )
+
+
+def test_more_may_be_foreseen_than_the_line_holds(parent: Parent) -> None:
+    """Questions of 60 KB and answers of 1 MB: neither side waits for the other to read."""
+    calls = [question(number, 90) for number in range(60)]
+    with parent.room(code("return similarity[:1, :1].expand(512, 512).clone()")) as room:
+        student = room.student("ps1.1")
+        student.foresee(calls)
+        assert student(question(-1)).outputs[""][0, 0] == -1
+        assert [int(student(call).outputs[""][0, 0]) for call in reversed(calls)] == [*range(59, -1, -1)]
+
+
+@pytest.mark.parametrize("act", ["os._exit(1)", "while True: pass"])
+def test_who_ends_at_a_foreseen_call_has_answered_the_earlier_ones(parent: Parent, act: str) -> None:
+    with parent.room(code(f"if similarity[0, 0] == 11:\n  {act}\n{ECHO}")) as room:
+        student = room.student("ps1.1")
+        student.foresee([question(number) for number in range(20)])
+        answers = [student(question(number)) for number in range(20)]
+        kinds = [answer.failure and answer.failure.kind for answer in answers]
+        assert kinds[:8] == [None] * 8
+        assert len(set(kinds[8:])) == 1 and kinds[8] in ("Crashed", "OutOfTime")
+        assert exercise("ps1.2").judge(room.student("ps1.2")).status is Status.RIGHT
+
+
+def test_a_foreseen_call_that_nobody_asks_harms_nobody(parent: Parent) -> None:
+    with parent.room(code(f"if similarity[0, 0] == 1: os._exit(1)\n{ECHO}")) as room:
+        room.student("ps1.1").foresee([question(1)])
+        assert exercise("ps1.2").judge(room.student("ps1.2")).status is Status.RIGHT
+
+
+def test_what_is_put_between_foreseen_answers_is_noticed(parent: Parent) -> None:
+    forged = """
+from autograder.channel import Channel
+import gc
+answer = {"outputs": [], "kind": "", "gradients": {}, "changed": [], "failure": None}
+for line in gc.get_objects():
+    if isinstance(line, Channel) and line.end.fileno() >= 0:
+        line.send({"number": 2, "answers": [answer] * 8, "replaced": []})
+"""
+    with parent.room(code(f"if similarity[0, 0] == 3:\n  exec({forged!r})\n{ECHO}")) as room:
+        student, calls = room.student("ps1.1"), [question(number) for number in range(24)]
+        student.foresee(calls)
+        kinds = [answer.failure and answer.failure.kind for answer in map(student, calls)]
+        assert kinds == ["Tampered"] * 24, "the forged answer came before the first one"
+
+
+def test_who_is_lent_pieces_is_asked_one_by_one(parent: Parent) -> None:
+    each = exercise("ps3.3")
+    calls = [record.call for record in each.records()]
+    with parent.room(SOLUTIONS) as room:
+        lent = room.student("ps3.3", ["attention"])
+        lent.foresee(calls)
+        assert not lent.under_way
+        assert each.judge(lent).status is Status.RIGHT
 
 
 def test_a_hand_in_that_is_no_notebook_has_a_note(parent: Parent) -> None:

@@ -11,7 +11,8 @@ points if all its tests pass. Three things to mind:
 
 * Be fair. Any right way to write a piece must pass, on any seed: ask what the exercise promises, leave room for rounding,
   and leave out what its text never mentions. `tests/autograder/test_hidden_checks.py` tries the honest ways.
-* Be brief. Each use of a piece is a question to another process, a gradient is one more.
+* Be brief. Each use of a piece is a question to another process, a gradient is one more; what does not depend on an answer
+  can be asked ahead, with the marker `asks`.
 * Say in the assertion what is wrong; instructors read it in the class report, students never.
 
 To try them on one hand-in: pytest autograder/checks/hidden -p autograder.plugin --student=submitted/ada

@@ -30,25 +30,37 @@ def single(value: Any) -> Any:
     return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
+def one_another_and_the_first_again(exercise: Exercise, seed: int) -> list[Call]:
+    one, other, *_ = values_only(new_calls(exercise, seed))
+    return [one, other, one]
+
+
+def double_and_single(exercise: Exercise, seed: int) -> list[Call]:
+    """The same question in two precisions."""
+    call = next(filter(is_double, values_only(new_calls(exercise, seed))))
+    return [call, replace(call, arguments=tuple(map(single, call.arguments)), weights=single(call.weights))]
+
+
+@pytest.mark.asks(calls=one_another_and_the_first_again)
 @pytest.mark.parametrize("id", ALL)
-def test_nothing_is_remembered(id: str, exercise: Exercise, ask: Student, seed: int) -> None:
+def test_nothing_is_remembered(id: str, ask: Student, questions: list[Call]) -> None:
     """The same question gets the same answer, also after another."""
-    one, other, *_ = [replace(call, want=None) for call in new_calls(exercise, seed)]
-    first, _, again = ask_all(ask, [one, other, one])
+    first, _, again = ask_all(ask, questions)
     for before, after in zip(outputs(first), outputs(again), strict=True):
         assert before.dtype == after.dtype
         torch.testing.assert_close(after, before)
 
 
+@pytest.mark.asks(calls=double_and_single)
 @pytest.mark.parametrize("id", WITH_TENSORS)
-def test_single_precision_is_a_rounding_of_double(
-    id: str, exercise: Exercise, ask: Student, seed: int
-) -> None:
-    calls = [replace(call, want=None) for call in new_calls(exercise, seed)]
-    call = next(call for call in calls if is_double(call))
-    rounded = replace(call, arguments=tuple(map(single, call.arguments)), weights=single(call.weights))
-    for wide, narrow in zip(*map(outputs, ask_all(ask, [call, rounded])), strict=True):
+def test_single_precision_is_a_rounding_of_double(id: str, ask: Student, questions: list[Call]) -> None:
+    for wide, narrow in zip(*map(outputs, ask_all(ask, questions)), strict=True):
         torch.testing.assert_close(narrow.double(), wide.double(), rtol=1e-3, atol=1e-4)
+
+
+def values_only(calls: list[Call]) -> list[Call]:
+    """The calls without a wish for gradients."""
+    return [replace(call, want=None) for call in calls]
 
 
 def is_double(call: Call) -> bool:
