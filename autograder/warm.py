@@ -366,6 +366,7 @@ class Remote:
     def begin(self) -> None:
         """The time of another exercise starts."""
         self.until = time.monotonic() + self.room.limits.exercise
+        self.is_new = True
 
     def __call__(self, call: Call) -> Answer:
         return self.many([call])[0]
@@ -384,7 +385,7 @@ class Remote:
         None may hold anything of an answer to another one: the worker sees them all before it answers the first.
         """
         if not self.lent:  # a worker that asks back waits for nothing else than what it asked for
-            messages = [Message(group, foreseen=True) for group in in_groups(calls)]
+            messages = [Message(group, foreseen=True) for group in self.in_groups(calls)]
             self.expected.update(key for message in messages for key in message.contents)
             self.waiting += messages
             self.send_ahead()
@@ -426,11 +427,18 @@ class Remote:
     def ask(self, calls: Sequence[Call]) -> list[Answer]:
         """The answers to calls that nobody foresaw."""
         found: list[Answer] = []
-        for group in in_groups(calls):
+        for group in self.in_groups(calls):
             self.catch_up()
             self.send(Message(group))
             found += self.answers() or [Answer(failure=self.ended)] * len(group)
         return found
+
+    def in_groups(self, calls: Sequence[Call]) -> list[Sequence[Call]]:
+        """As many calls as go into one message each, the first one of an exercise alone: many endless loops end there."""
+        alone = 1 if self.is_new and calls else 0
+        self.is_new = self.is_new and not calls
+        groups = [calls[place : place + TOGETHER] for place in range(alone, len(calls), TOGETHER)]
+        return [calls[:alone], *groups] if alone else groups
 
     def send(self, message: Message) -> None:
         if self.ended is not None:
@@ -584,11 +592,6 @@ class Message:
         self.contents = tuple(call.content for call in calls) if foreseen else ()
         self.headers, self.tensors = pack_all(pack_call, calls)
         self.size = 500 * len(calls) + sum(100 + each.nbytes for each in self.tensors.values())
-
-
-def in_groups(calls: Sequence[Call]) -> list[Sequence[Call]]:
-    """As many calls as go into one message each."""
-    return [calls[first : first + TOGETHER] for first in range(0, len(calls), TOGETHER)]
 
 
 class Stopped(Exception):

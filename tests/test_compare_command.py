@@ -27,6 +27,7 @@ from idc.show import save_figure
 from idc.training.checkpoint import find_snapshot, load_system, read_best
 from idc.training.log import METRICS
 from idc.training.loop import Interrupted
+from tests.commands import caller
 from tests.tiny_world import make_world, write_config
 
 LAPTOP = Path(__file__).parent.parent / "configs" / "clip4idc" / "laptop.yaml"
@@ -74,13 +75,7 @@ def place(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path / "place"
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["idc.compare", *arguments])
-    try:
-        compare.main()
-    except SystemExit as error:
-        return int(error.code or 0)
-    return 0
+call = caller(compare)
 
 
 def result_of(folder: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from idc.systems.clip4idc.clip import Plan
 from idc.training.checkpoint import load_system
 from idc.training.loop import open_split, train
 from idc.training.validate import embed_split
+from tests.commands import caller
 from tests.tiny_world import make_world, write_config
 
 SIZE, TOWER = 8, {"width": 16, "layers": 2}
@@ -67,13 +68,7 @@ def place(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path / "place"
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["idc.retrieve", *arguments])
-    try:
-        command.main()
-    except SystemExit as error:
-        return int(error.code or 0)
-    return 0
+call = caller(command)
 
 
 def test_the_command_line_reports_what_the_vectors_say(place: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from idc import test as command
 from idc.config import load_config
 from idc.training.loop import train
+from tests.commands import caller
 from tests.tiny_world import make_world, write_config
 
 
@@ -30,13 +30,7 @@ def place(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path / "place"
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["idc.test", *arguments])
-    try:
-        command.main()
-    except SystemExit as error:
-        return int(error.code or 0)
-    return 0
+call = caller(command)
 
 
 @pytest.mark.parametrize(

@@ -355,9 +355,19 @@ def test_who_ends_at_a_foreseen_call_has_answered_the_earlier_ones(parent: Paren
         student.foresee([question(number) for number in range(20)])
         answers = [student(question(number)) for number in range(20)]
         kinds = [answer.failure and answer.failure.kind for answer in answers]
-        assert kinds[:8] == [None] * 8
-        assert len(set(kinds[8:])) == 1 and kinds[8] in ("Crashed", "OutOfTime")
+        assert kinds[:9] == [None] * 9, "one, and then eight together"
+        assert len(set(kinds[9:])) == 1 and kinds[9] in ("Crashed", "OutOfTime")
         assert exercise("ps1.2").judge(room.student("ps1.2")).status is Status.RIGHT
+
+
+def test_an_endless_loop_costs_the_time_of_one_call(parent: Parent) -> None:
+    """Not that of all calls in the message."""
+    with parent.room(code("while True: pass")) as room:
+        room.limits = replace(TIGHT, exercise=60)
+        started = time.monotonic()
+        verdict = exercise("ps1.1").judge(room.student("ps1.1"))
+        assert "within 2 seconds" in verdict.message
+        assert time.monotonic() - started < 6 * TIGHT.call
 
 
 def test_a_foreseen_call_that_nobody_asks_harms_nobody(parent: Parent) -> None:
@@ -373,13 +383,15 @@ import gc
 answer = {"outputs": [], "kind": "", "gradients": {}, "changed": [], "failure": None}
 for line in gc.get_objects():
     if isinstance(line, Channel) and line.end.fileno() >= 0:
-        line.send({"number": 2, "answers": [answer] * 8, "replaced": []})
+        line.send({"number": 3, "answers": [answer] * 8, "replaced": []})
 """
     with parent.room(code(f"if similarity[0, 0] == 3:\n  exec({forged!r})\n{ECHO}")) as room:
         student, calls = room.student("ps1.1"), [question(number) for number in range(24)]
         student.foresee(calls)
         kinds = [answer.failure and answer.failure.kind for answer in map(student, calls)]
-        assert kinds == ["Tampered"] * 24, "the forged answer came before the first one"
+        assert kinds == [None] + ["Tampered"] * 23, (
+            "the forged answer to the third message came before that to the second"
+        )
 
 
 def test_who_is_lent_pieces_is_asked_one_by_one(parent: Parent) -> None:
