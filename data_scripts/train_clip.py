@@ -49,6 +49,7 @@ from idc.files import atomic_write
 from idc.metrics.retrieval import rank_true, similarities
 from idc.pieces.infonce import info_nce
 from idc.systems.clip4idc.clip import encode_text, normalised
+from idc.systems.clip4idc.vary import vary
 from idc.world.description import LONGEST, describe_scene, mirrored, words
 from idc.world.layout import FOLDERS, read_records
 from idc.world.scene import Scene, View
@@ -165,12 +166,8 @@ def augment(
     zoom = 1 + rng.uniform(-ZOOM, ZOOM, count)
     shift = rng.uniform(-SHIFT, SHIFT, (count, 2))
     light = 1 + rng.uniform(-LIGHT, LIGHT, count)
-    placing = np.zeros((count, 2, 3))
-    placing[:, 0, 0], placing[:, 1, 1] = np.where(mirror, -zoom, zoom), zoom
-    placing[:, :, 2] = shift
-    where = F.affine_grid(torch.from_numpy(placing).float(), list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, where, padding_mode="border", align_corners=False)
-    return (moved * torch.from_numpy(light).float()[:, None, None, None]).clamp(0, 1)
+    zooms = np.stack([np.where(mirror, -zoom, zoom), zoom], -1)
+    return vary(images, *(torch.from_numpy(each).float() for each in (zooms, shift, light)))
 
 
 def contrastive_loss(

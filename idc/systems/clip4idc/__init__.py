@@ -32,6 +32,7 @@ from idc.systems.clip4idc.clip import Plan, encode_text, load_clip
 from idc.systems.clip4idc.language import BpeLanguage, Language, WordLanguage
 from idc.systems.clip4idc.pair import PairEncoder
 from idc.systems.clip4idc.released import from_released, to_released
+from idc.systems.clip4idc.vary import vary
 from idc.systems.negatives import gather, global_mean
 from idc.systems.system import Group, Stage, System
 
@@ -56,7 +57,8 @@ class CLIP4IDCConfig:
     freeze_layers: 0 freezes the entrance of CLIP (patches, class token, both position tables, words), k > 0 also the
     first k blocks of both towers, -1 nothing. train_words: the word table, which is also the captioner's output, is
     trained in captioning whatever `freeze_layers` says. duplicates: equal sentences in a batch are each other's
-    "negatives" (released), or "ignored". kernels: see `idc.kernels`.
+    "negatives" (released), or "ignored". vary: in training, by how much at most the pictures of a pair are moved (in half
+    pictures), zoomed and brightened (as a share), all of them alike; 0 as released. kernels: see `idc.kernels`.
     """
 
     clip: str = "openai:data/clip/ViT-B-32.pt"
@@ -71,6 +73,7 @@ class CLIP4IDCConfig:
     freeze_layers: int = 0
     train_words: bool = False
     duplicates: Literal["negatives", "ignored"] = "negatives"
+    vary: float = 0.0
     kernels: Kernels = "auto"
 
 
@@ -221,7 +224,8 @@ class CLIP4IDC(System):
     def hidden(self, passes: list[Pairs]) -> list[Float[Tensor, "B S2 D"]]:
         """H for each pass. A picture that two passes share goes through the first blocks once."""
         pictures = {id(picture): picture for pairs in passes for picture in (pairs.before, pairs.after)}
-        alone = self.pair.alone(self.clip.visual, torch.cat(list(pictures.values())))
+        shown = self.varied(list(pictures.values())) if self.training else pictures.values()
+        alone = self.pair.alone(self.clip.visual, torch.cat(list(shown)))
         tokens = dict(
             zip(pictures, alone.split([len(picture) for picture in pictures.values()]), strict=True)
         )
@@ -229,6 +233,14 @@ class CLIP4IDC(System):
             self.pair.together(self.clip.visual, tokens[id(pairs.before)], tokens[id(pairs.after)])
             for pairs in passes
         ]
+
+    def varied(self, pictures: list[Float[Tensor, "B 3 h w"]]) -> list[Float[Tensor, "B 3 h w"]]:
+        """Pictures of the same scenes from a little elsewhere and in another light, the same for all of a scene."""
+        if self.config.vary == 0:
+            return pictures
+        zoom, *shift, light = self.config.vary * (2 * torch.rand(4, len(pictures[0])) - 1).to(pictures[0])
+        zooms, shifts = torch.stack([1 + zoom, 1 + zoom], -1), torch.stack(shift, -1)
+        return [vary(each, zooms, shifts, 1 + light) for each in pictures]
 
     @torch.no_grad()
     def after_step(self) -> None:
