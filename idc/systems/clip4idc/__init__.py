@@ -297,6 +297,10 @@ def check(config: CLIP4IDCConfig, grid_shape: tuple[int, int, int], clip: Any, l
         raise UserError(
             f"model.max_words is {config.max_words}; this CLIP reads up to {clip.context_length}, at least 2."
         )
+    if not 0 <= config.vary < 1:
+        raise UserError(
+            f"model.vary is {config.vary}; it is a share, 0 for none and less than 1, such as 0.08."
+        )
     end = language.special.end
     finds_end = clip.text_eos_id == end if clip.text_pool_type == "eos" else end == words - 1
     if language.size != words or clip.text_pool_type not in ("eos", "argmax") or not finds_end:

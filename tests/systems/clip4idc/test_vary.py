@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
+from idc.errors import UserError
 from idc.systems.clip4idc.vary import vary
 from tests.systems.clip4idc.tiny import batch, build
 
@@ -58,6 +60,12 @@ def test_both_pictures_of_a_pair_are_moved_alike_and_anew_at_every_step() -> Non
     once = system.retrieval_loss(change)
     torch.manual_seed(5)
     assert torch.equal(system.retrieval_loss(change), once)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_what_is_no_share_is_refused(share: float) -> None:
+    with pytest.raises(UserError, match=r"model\.vary is .*less than 1"):
+        build(vary=share)
 
 
 def test_nothing_is_moved_in_use_nor_unless_asked_for() -> None:
