@@ -194,7 +194,7 @@ def grade_one(
     notes, flags, error = list(handin.notes), [], handin.error
     if not error and ids:
         try:
-            with parent.room(handin.files, ids) as room:
+            with parent.room(handin.files, ids, meanwhile=lambda: judge.prepare(ids, seed)) as room:
                 student_of = until(room.student, started + seconds, seconds)
                 for id, result in judge.judge(student_of, ids, seed).items():
                     found[id] = result.model_copy(

@@ -89,7 +89,10 @@ class Channel:
     def receive_with_file(self, deadline: float = math.inf) -> tuple[dict[str, Any], dict[str, Tensor], int]:
         """The next message and the descriptor that came along, -1 if none did."""
         self.wait(select.POLLIN, deadline)
-        first, files, _, _ = socket.recv_fds(self.end, 1, 4)
+        try:
+            first, files, _, _ = socket.recv_fds(self.end, 1, 4)
+        except ConnectionResetError:
+            first, files = b"", []
         if not first:
             raise Ended("the other side is gone")
         for extra in files[1:]:

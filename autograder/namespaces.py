@@ -6,6 +6,7 @@ without a new interpreter: forking a process that has imported torch takes milli
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -154,3 +155,30 @@ def keep_within(limits: Limits, processes: int | None = None) -> None:
         hard = resource.getrlimit(name)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(name, (most, most))
+
+
+def own_memory(process: int) -> int:
+    """Bytes that a process holds and that lie on no disk, shared pages and files in memory too; 0 when it is gone."""
+    if sys.platform != "linux":
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(process).memory_info().rss
+        return 0
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        pages = sum(
+            1024 * int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:"))
+        )
+        return pages + nameless_files(process)
+    return 0
+
+
+def nameless_files(process: int) -> int:
+    """Bytes of files without a name, in memory only, that a process has open; 0 where that cannot be seen."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            if str(link.readlink()).startswith("/memfd:"):
+                total += 512 * link.stat().st_blocks
+    return total

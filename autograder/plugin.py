@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import inspect
 import math
 import os
 import sys
@@ -96,10 +97,10 @@ class Watched:
         self.fate = ends[0] if ends else None
         return answers
 
-    def foresee(self, calls: Sequence[Call]) -> None:
+    def foresee(self, calls: Callable[[], Sequence[Call]]) -> None:
         """Calls that will come soon, for a student who can be asked ahead."""
         if self.fate is None and hasattr(self.student, "foresee"):
-            self.student.foresee(calls)
+            self.student.foresee(calls())
 
 
 @dataclass
@@ -291,18 +292,20 @@ class Checks:
         """Tell the student what will be asked, as far as the tests say."""
         asked = self.now().of(id)
         try:
-            for item in self.items[id]:
-                self.now().student(id).foresee(self.questions(item))
+            self.now().student(id).foresee(
+                lambda: [call for item in self.items[id] for call in self.foreseen(item)]
+            )
         except Exception as error:  # noqa: BLE001, whatever the checks raise
             asked.broken = f"{type(error).__name__}: {error}"
 
-    def questions(self, item: pytest.Item) -> list[Call]:
-        """What a test asks, if it says so by the marker `asks`; no calls otherwise."""
-        marker, known = item.get_closest_marker("asks"), self.now().questions
-        if marker is None:
-            return []
+    def foreseen(self, item: pytest.Item) -> list[Call]:
+        """What a test asks whatever is answered: what the marker `asks` says, or else its first question."""
+        known = self.now().questions
         if item.nodeid not in known:
-            known[item.nodeid] = marker.kwargs["calls"](exercise_by_id(id_of(item)), self.seed(item))
+            each, seed, marker = exercise_by_id(id_of(item)), self.seed(item), item.get_closest_marker("asks")
+            known[item.nodeid] = (
+                marker.kwargs["calls"](each, seed) if marker else first_question(item, each, seed)
+            )
         return known[item.nodeid]
 
     def seed(self, item: pytest.Item) -> int:
@@ -344,6 +347,42 @@ class Checks:
         for id in self.sitting.asked:
             result = self.sitting.result(id, self.points)
             terminalreporter.write_line(f"{result.points:g} of {result.out_of:g}  {result.message}")
+
+
+class FirstAsked(BaseException):
+    """A question was asked where nobody answers; no test catches it."""
+
+
+class Nobody:
+    """A student who is asked once. calls: what it was."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def __call__(self, call: Call) -> Answer:
+        return self.many([call])[0]
+
+    def many(self, calls: Sequence[Call]) -> list[Answer]:
+        self.calls += calls
+        raise FirstAsked
+
+
+def first_question(item: pytest.Item, each: Exercise, seed: int) -> list[Call]:
+    """What a test asks first: it is run until then. No calls for a test that wants other fixtures than those of here.
+
+    Nothing was answered before, so there is nothing of an answer in them.
+    """
+    assert isinstance(item, pytest.Function)
+    nobody = Nobody()
+    given = {
+        "ask": nobody, "student": Pieces(nobody), "exercise": each, "seed": seed, "rng": np.random.default_rng(seed),
+        **getattr(getattr(item, "callspec", None), "params", {}),
+    }  # fmt: skip
+    names = inspect.signature(item.function).parameters.keys()
+    if names <= given.keys():
+        with random_numbers(seed), contextlib.suppress(FirstAsked, Exception):
+            item.function(**{name: given[name] for name in names})
+    return nobody.calls
 
 
 def id_of(item: pytest.Item) -> str:
@@ -412,6 +451,7 @@ class Judge:
         finally:
             if meant_for_others is not None:
                 os.environ["PYTEST_ADDOPTS"] = meant_for_others
+        self.prepared: dict[str, dict[str, list[Call]]] = {}  # of a seed, the questions of tests
         self.checks = checks_of(config)
         if self.checks.errors:
             raise UserError("the hidden checks cannot be read: " + "\n".join(self.checks.errors))
@@ -422,6 +462,17 @@ class Judge:
                     "make them equal."
                 )
 
+    def prepare(self, ids: Iterable[str], seed: str) -> None:
+        """Make the questions that are known beforehand, for a `judge` with the same seed that comes next."""
+        sitting = self.checks.sitting = Sitting(lambda id, lent: Nobody(), seed)
+        try:
+            for item in (item for id in ids for item in self.checks.items[id]):
+                with contextlib.suppress(Exception):  # it comes again when the exercise is judged
+                    self.checks.foreseen(item)
+        finally:
+            self.checks.sitting = None
+        self.prepared = {seed: sitting.questions}
+
     def judge(self, student_of: StudentOf, ids: Iterable[str], seed: str) -> dict[str, ExerciseResult]:
         """Judge exercises in the order of the course. seed: of the student's questions, see `seed_of`.
 
@@ -430,6 +481,7 @@ class Judge:
         """
         wanted = {exercise_by_id(id).id for id in ids}
         sitting = self.checks.sitting = Sitting(student_of, seed)
+        sitting.questions = self.prepared.pop(seed, {})
         try:
             for id in exercises():
                 if id in wanted:
@@ -525,10 +577,17 @@ def behind_the_wall(place: Path) -> Iterator[tuple[StudentOf, list[str]]]:
         yield room.student, [f"isolation: {parent.isolation}", *handin.notes, *room.notes]
 
 
-@pytest.fixture(autouse=True)
-def same_random_numbers(seed: int) -> Iterator[None]:
+@contextlib.contextmanager
+def random_numbers(seed: int) -> Iterator[None]:
+    """The same ones from torch for the same seed, and others afterwards as if nothing had happened."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers(seed: int) -> Iterator[None]:
+    with random_numbers(seed):
         yield
 
 
@@ -563,7 +622,7 @@ def seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def questions(request: pytest.FixtureRequest) -> list[Call]:
     """The calls that the marker `asks` of this test told of."""
-    return checks_of(request.config).questions(request.node)
+    return checks_of(request.config).foreseen(request.node)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ import idc.pieces
 from autograder.channel import Ended, Malformed, pair
 from autograder.checks import exercise, exercise_of, exercises
 from autograder.lender import Lender
-from autograder.namespaces import Limits
+from autograder.namespaces import Limits, own_memory
 from autograder.release import is_given, stubbed
 from autograder.sandbox import Wall, find_way, packages, python_paths, wrap
 from autograder.student import Answer, Call, Failure
@@ -175,12 +175,17 @@ class Parent:
         self.log.seek(0)
         return self.log.read()[-2000:].decode("utf-8", "replace").strip() or "it says nothing"
 
-    def room(self, files: Mapping[str, bytes], ids: Iterable[str] | None = None) -> Room:
+    def room(
+        self,
+        files: Mapping[str, bytes],
+        ids: Iterable[str] | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Room:
         """A room for a hand-in. Raises NoRoom when it cannot be read, UserError when no room can be built.
 
-        ids: of the exercises that will be asked; None for all.
+        ids: of the exercises that will be asked; None for all. meanwhile: what to do here while it opens over there.
         """
-        return Room(self, files, exercises() if ids is None else ids)
+        return Room(self, files, exercises() if ids is None else ids, meanwhile)
 
     def close(self) -> None:
         self.line.close()
@@ -213,7 +218,13 @@ def open_parent(isolation: str = "auto", limits: Limits = Limits()) -> Iterator[
 class Room:
     """A hand-in behind the wall. notes: for the student. where: piece -> the cell it was found in."""
 
-    def __init__(self, parent: Parent, files: Mapping[str, bytes], ids: Iterable[str]):
+    def __init__(
+        self,
+        parent: Parent,
+        files: Mapping[str, bytes],
+        ids: Iterable[str],
+        meanwhile: Callable[[], object],
+    ):
         self.parent = parent
         self.ids = tuple(ids)
         self.limits = parent.limits
@@ -229,15 +240,21 @@ class Room:
             order = {"limits": dataclasses.asdict(self.limits), "isolation": parent.isolation}
             parent.line.send(order, files=[end.fileno()])
             end.close()
+            names = {name: f"f{number}" for number, name in enumerate(files)}
+            contents = {names[name]: as_tensor(raw) for name, raw in files.items()}
+            with contextlib.suppress(Ended):  # where no room could be built: the reason is on its way
+                self.line.send({"files": names}, contents, deadline)
+                if (
+                    self.ids and not exercise(self.ids[0]).needs
+                ):  # nothing will be lent, so this one will be asked
+                    self.current = Remote(self, EVERYTHING, self.pieces(EVERYTHING), ())
+            meanwhile()
             message, _, self.handle = self.line.receive_with_file(deadline)
             if "error" in message:
                 raise UserError(f"no room could be built for a hand-in: {message['error']}")
             self.root = pid_of(self.handle)
-            self.line.receive(deadline)
-            self.shared = own_memory(self.root)  # with the warm parent, until somebody writes to it
-            names = {name: f"f{number}" for number, name in enumerate(files)}
-            contents = {names[name]: as_tensor(raw) for name, raw in files.items()}
-            self.line.send({"files": names}, contents, deadline)
+            message, _ = self.line.receive(deadline)
+            self.shared = int(message["memory"])  # with the warm parent, until somebody writes to it
             message, _ = self.line.receive(deadline)
             self.notes = tuple(map(text, message["notes"]))
             self.where = {text(piece): text(place) for piece, place in message["where"].items()}
@@ -273,18 +290,17 @@ class Room:
             if group in self.dead and group != id:
                 continue
             now = self.current
-            if now is not None and now.ended is None and (now.group, now.lent) == (group, names):
-                now.begin()
-                return now
-            self.dismiss()
-            self.current = now = Remote(self, group, self.pieces(group), names)
+            if now is None or now.ended is not None or (now.group, now.lent) != (group, names):
+                self.dismiss()
+                self.current = now = Remote(self, group, self.pieces(group), names)
+            now.begin()
             if now.ended is None or group == id:
                 return now
             self.dead.add(group)
         raise AssertionError("an exercise is a group of its own")
 
     def pieces(self, group: str) -> list[str]:
-        asked = (exercise(id) for id in dict.fromkeys((*self.ids, self.latest)))
+        asked = (exercise(id) for id in dict.fromkeys((*self.ids, self.latest)) if id)
         return [each.piece for each in asked if group in (EVERYTHING, each.set, each.id)]
 
     def dismiss(self) -> None:
@@ -321,7 +337,10 @@ class Room:
 
 
 class Remote:
-    """A student on the other side of the wall. ended: what ended the worker, None while it lives."""
+    """A student on the other side of the wall, who takes calls after `begin`.
+
+    ended: what ended the worker, None while it lives.
+    """
 
     def __init__(self, room: Room, group: str, pieces: list[str], lent: tuple[str, ...]):
         self.room = room
@@ -342,12 +361,16 @@ class Remote:
         self.poll = select.poll()
         for each in (self.line.end, room.line.end):
             self.poll.register(each, select.POLLIN)
-        self.begin()
-        deadline = time.monotonic() + room.limits.load
         with contextlib.suppress(Ended):
             order = {"pieces": pieces, "lent": {name: methods_of(name) for name in lent}}
             room.line.send(order | {"worker": self.serial}, files=[end.fileno()])
         end.close()
+        self.is_loaded = False
+
+    def load(self) -> None:
+        """Wait until the definitions have run."""
+        self.is_loaded = True
+        deadline = time.monotonic() + self.room.limits.load
         try:
             message, _ = self.receive(deadline)
             if not isinstance(message.get("loaded"), list):
@@ -364,7 +387,9 @@ class Remote:
         return self.group or f"all exercises, asked about {self.room.latest}"
 
     def begin(self) -> None:
-        """The time of another exercise starts."""
+        """The time of another exercise starts; of the first one, when all definitions have run."""
+        if not self.is_loaded:
+            self.load()
         self.until = time.monotonic() + self.room.limits.exercise
         self.is_new = True
 
@@ -614,29 +639,6 @@ def methods_of(piece: str) -> list[str]:
     written = getattr(idc.pieces, piece)
     above = [exercise_of(each.__name__) for each in getattr(written, "__mro__", ())]
     return [each.records()[0].call.method for each in above if each is not None]
-
-
-def own_memory(process: int) -> int:
-    """Bytes that a process holds and that lie on no disk, shared pages and files in memory too; 0 when it is gone."""
-    with contextlib.suppress(psutil.Error, OSError):
-        if sys.platform != "linux":
-            return psutil.Process(process).memory_info().rss
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        pages = sum(
-            1024 * int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:"))
-        )
-        return pages + nameless_files(process)
-    return 0
-
-
-def nameless_files(process: int) -> int:
-    """Bytes of files without a name, in memory only, that a process has open; 0 where that cannot be seen."""
-    total = 0
-    with contextlib.suppress(OSError):
-        for link in Path(f"/proc/{process}/fd").iterdir():
-            if str(link.readlink()).startswith("/memfd:"):
-                total += 512 * link.stat().st_blocks
-    return total
 
 
 def as_tensor(raw: bytes) -> Tensor:

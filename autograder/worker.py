@@ -166,7 +166,7 @@ def room(line: Channel, limits: Limits, isolation: str) -> None:
     if isolation != "none":
         namespaces.hide_memory(True)
         namespaces.keep_within(limits)
-    line.send({"awake": True})
+    line.send({"memory": namespaces.own_memory(os.getpid())})
     message, contents = line.receive()
     sources = Sources({name: contents[key].numpy().tobytes() for name, key in message["files"].items()})
     del contents

@@ -34,6 +34,9 @@ class Some:
     judge_of_all: Judge
     ids: Collection[str]
 
+    def prepare(self, ids: Iterable[str], seed: str) -> None:
+        self.judge_of_all.prepare([id for id in ids if id in self.ids], seed)
+
     def judge(self, student_of: StudentOf, ids: Iterable[str], seed: str) -> dict[str, ExerciseResult]:
         return self.judge_of_all.judge(student_of, [id for id in ids if id in self.ids], seed)
 

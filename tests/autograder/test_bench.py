@@ -26,7 +26,10 @@ class Behind:
         self.asked, self.reason, self.isolation = student, reason, isolation
 
     @contextlib.contextmanager
-    def room(self, files: Mapping[str, bytes], ids: object = None) -> Iterator[Any]:
+    def room(
+        self, files: Mapping[str, bytes], ids: object = None, meanwhile: Callable[[], object] = lambda: None
+    ) -> Iterator[Any]:
+        meanwhile()
         if self.reason:
             raise NoRoom(self.reason)
         where = {"info_nce": "ps1.ipynb, cell 3"}
@@ -37,6 +40,11 @@ class Behind:
 
 class Lenient:
     """A judge to whom everything is right."""
+
+    prepared = ""  # the seed of questions that were made beforehand
+
+    def prepare(self, ids: Iterable[str], seed: str) -> None:
+        self.prepared = seed
 
     def judge(
         self, student_of: Callable[..., Student], ids: Iterable[str], seed: str
@@ -75,7 +83,9 @@ def test_a_wall_that_does_not_stand_is_told_before_anybody_is_graded(student: St
 
 def test_a_result_tells_where_it_comes_from() -> None:
     handin = Handin("ada", {"ps1.ipynb": b""}, ("renamed",), {"ps1": None})
-    result = grade_one(handin, Lenient(), Behind(our_own()), ("ps1",), "seed", 60)  # type: ignore[arg-type]
+    judge = Lenient()
+    result = grade_one(handin, judge, Behind(our_own()), ("ps1",), "seed", 60)  # type: ignore[arg-type]
+    assert judge.prepared == "seed"
     assert list(result.exercises) == ["ps1.1", "ps1.2"]
     assert result.exercises["ps1.1"].where == "ps1.ipynb, cell 3"
     assert result.exercises["ps1.1"].message == "seed"

@@ -97,6 +97,28 @@ def test_all_solutions_are_right_behind_it(parent: Parent) -> None:
         assert not room.flags
 
 
+def test_a_worker_that_will_be_asked_starts_with_the_room(parent: Parent) -> None:
+    """Not one for an exercise that builds on others: it will want lent pieces."""
+    for ids, started in ((["ps1.1", "ps1.2"], 1), (["ps3.3"], 0), ([], 0)):
+        with parent.room(SOLUTIONS, ids) as room:
+            assert room.workers == started
+            room.student("ps1.2")
+            assert room.workers == 1
+
+
+def test_something_can_be_done_while_a_room_opens(parent: Parent) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    done: list[str] = []
+    with parent.room(SOLUTIONS, meanwhile=lambda: done.append("this")) as room:
+        assert done == ["this"]
+        assert room.student("ps1.1")(ASK).failure is None
+    with pytest.raises(ZeroDivisionError):
+        parent.room(code("while True: pass"), meanwhile=fail)
+    assert left(parent) == []
+
+
 ENDS = {
     "os._exit(0)": ("Crashed", "exit code 0"),
     "os._exit(7)": ("Crashed", "exit code 7"),
