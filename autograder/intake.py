@@ -131,7 +131,7 @@ def recognise(path: Path) -> tuple[str, list[Path]]:
 
     A notebook, .py file or archive is one student's; so is a folder that holds problem sets. Any other folder holds a
     folder, an archive or a file for each student, as nbgrader's `submitted` does. Raises UserError for a path that does not
-    exist.
+    exist, and for one in which students lie in the folders of problem sets.
     """
     if not path.exists():
         raise UserError(
@@ -143,6 +143,7 @@ def recognise(path: Path) -> tuple[str, list[Path]]:
     if (path / "submitted").is_dir() and not (path / "submitted").is_symlink():
         path /= "submitted"
     elif holds_sets(path):
+        check_not_by_set(path)
         return f"{path} is the folder of one student: problem sets lie in it.", [path]
     with os.scandir(path) as entries:
         found = sorted(Path(path, entry.name) for entry in entries if is_handin(entry))
@@ -160,6 +161,21 @@ def holds_sets(folder: Path) -> bool:
     if any(SET.match(name) and not is_archive(name) for name in names):
         return True
     return "assignments" in names and (folder / "assignments").is_dir() and holds_sets(folder / "assignments")
+
+
+def check_not_by_set(folder: Path) -> None:
+    """Raise UserError if the problem sets in a folder hold several folders each and nothing else: those of students."""
+    for each in sorted(folder.iterdir()):
+        if not SET.match(each.name) or not each.is_dir() or each.is_symlink():
+            continue
+        inside = [entry for entry in each.iterdir() if not is_aside(entry.name)]
+        if len(inside) > 1 and all(entry.is_dir() for entry in inside):
+            names = ", ".join(sorted(shown(entry.name) for entry in inside)[:3])
+            raise UserError(
+                f"{folder} seems to be sorted by problem set: {each.name} holds nothing but folders ({names}). If they are "
+                f"students', grade one set after the other (`python -m autograder grade {each}`), or sort them as nbgrader "
+                f"does: a folder for each student, and in it one for each set."
+            )
 
 
 def is_handin(entry: os.DirEntry[str]) -> bool:

@@ -177,6 +177,19 @@ def test_one_students_folder(place: Path) -> None:
     assert (read_handin(loose).student, list(read_handin(loose).files)) == ("zoe", ["ps1_infonce.ipynb"])
 
 
+def test_students_in_the_folders_of_problem_sets_are_no_single_student(tmp_path: Path) -> None:
+    for student in ("ada", "bob"):
+        put(tmp_path / "ps1_infonce" / student / "ps1_infonce.ipynb")
+    with pytest.raises(
+        UserError, match=r"sorted by problem set: ps1_infonce holds nothing but folders \(ada, bob\)"
+    ):
+        recognise(tmp_path)
+    _, found = recognise(tmp_path / "ps1_infonce")
+    assert [place.name for place in found] == ["ada", "bob"]
+    put(tmp_path / "ps1_infonce" / "ps1_infonce.ipynb")
+    assert recognise(tmp_path)[1] == [tmp_path.resolve()]
+
+
 @pytest.mark.parametrize(
     ("path", "student", "name"),
     [
