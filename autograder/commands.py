@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autograder.batch import SORRY, Graded, Wish, find_places, grade, read, read_results
+from autograder.keys import read_secret
 from autograder.preview import read_points, regrade_aside, reweighted
 from autograder.results import Outcome, StudentResult
 from autograder.settings import Settings, read_settings
@@ -102,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--sets", type=names, default=(), help="problem sets, such as ps1,ps2")
     one.add_argument(
         "--config", type=Path, metavar="FILE", help="settings instead of configs/autograder.yaml"
+    )
+    one.add_argument(
+        "--secret",
+        type=Path,
+        metavar="FILE",
+        help="gradescope: of the course, to ask the same questions again",
     )
     return top
 
@@ -297,7 +304,9 @@ def bundle_command(arguments: argparse.Namespace) -> None:
         from autograder.bridges import gradescope
 
         out = arguments.out or Path("dist/gradescope.zip")
-        print(gradescope.bundle(out, arguments.sets or ("ps1",), settings.late, None))
+        secret = arguments.secret or settings.secret
+        drawn_from = read_secret(Path(secret)) if secret else None
+        print(gradescope.bundle(out, arguments.sets or ("ps1",), settings.late, drawn_from))
     else:
         from autograder.bridges import workflow
 

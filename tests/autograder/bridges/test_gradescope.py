@@ -21,6 +21,7 @@ import pytest
 from autograder import results
 from autograder.bridges.gradescope import LEFT_OUT, Metadata, bundle, for_instructors, results_json
 from autograder.classroom import as_json, hole, notebook, solution
+from autograder.commands import run
 from autograder.results import ExerciseResult, Outcome, StudentResult
 from idc.errors import UserError
 
@@ -202,6 +203,18 @@ def test_an_equal_bundle_is_equal_and_a_secret_is_ones_own(archive: Path, tmp_pa
     )
     first, second = (bundle(tmp_path / f"{number}.zip") for number in (1, 2))
     assert first.read_bytes() != second.read_bytes()
+
+
+def test_a_bundle_made_again_with_a_kept_secret_asks_the_same(tmp_path: Path) -> None:
+    kept, settings = tmp_path / "secret", tmp_path / "settings.yaml"
+    settings.write_text(f"secret: {kept}\n", encoding="utf-8")
+    for name, words in (("named", ["--secret", str(kept)]), ("set", ["--config", str(settings)])):
+        run(["bundle", "gradescope", "--out", str(tmp_path / f"{name}.zip"), *words])
+    assert (tmp_path / "named.zip").read_bytes() == (tmp_path / "set.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "set.zip") as archive:
+        assert (
+            json.loads(archive.read("gradescope.json"))["secret"] == kept.read_text(encoding="ascii").strip()
+        )
 
 
 @pytest.mark.parametrize(
