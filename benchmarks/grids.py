@@ -114,4 +114,4 @@ def cases(batch: int, scenes: int, full: bool) -> list[Case]:
     ]  # fmt: skip
 
 
-CASES = {"small": cases(16, 40, False), "full": cases(32, 100, True)}
+CASES = {"small": cases(32, 40, False), "full": cases(32, 100, True)}
