@@ -95,6 +95,7 @@ def test_all_solutions_are_right_behind_it(parent: Parent) -> None:
             verdict = exercise(id).judge(room.student(id))
             assert verdict.status is Status.RIGHT, verdict.message
         assert not room.flags
+        assert room.memory() < 150 * 2**20, "what comes from the warm parent is not counted"
 
 
 def test_a_worker_that_will_be_asked_starts_with_the_room(parent: Parent) -> None:
