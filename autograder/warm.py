@@ -244,9 +244,8 @@ class Room:
             contents = {names[name]: as_tensor(raw) for name, raw in files.items()}
             with contextlib.suppress(Ended):  # where no room could be built: the reason is on its way
                 self.line.send({"files": names}, contents, deadline)
-                if (
-                    self.ids and not exercise(self.ids[0]).needs
-                ):  # nothing will be lent, so this one will be asked
+                # Where nothing will be lent, the worker for all will be asked.
+                if self.ids and not exercise(self.ids[0]).needs:
                     self.current = Remote(self, EVERYTHING, self.pieces(EVERYTHING), ())
             meanwhile()
             message, _, self.handle = self.line.receive_with_file(deadline)

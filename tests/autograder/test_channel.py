@@ -229,3 +229,19 @@ def test_infinity_is_no_deadline(ends: Ends) -> None:
     here.send({"a": math.nan}, deadline=math.inf)
     message, _ = there.receive()
     assert math.isnan(message["a"])
+
+
+def test_the_last_word_is_heard_of_one_who_read_nothing() -> None:
+    """A room that cannot be built tells why, while it is sent what nobody will read."""
+    here, there = pair()
+    room = Channel(there)
+    here.send({"files": 1}, {"f": torch.zeros(10_000, dtype=torch.uint8)})
+    room.send({"error": "no namespaces"})
+    room.close()
+    with pytest.raises(Ended):
+        here.send({"more": True})
+    message, _, file = here.receive_with_file(time.monotonic() + 5)
+    assert (message, file) == ({"error": "no namespaces"}, -1)
+    with pytest.raises(Ended):
+        here.receive_with_file(time.monotonic() + 5)
+    here.close()
