@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,9 @@ def leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, Answer):
         value = value.outputs
     if is_dataclass(value):
-        value = vars(value)
+        value = {
+            each.name: getattr(value, each.name) for each in fields(value)
+        }  # vars holds what was cached, too
     if isinstance(value, Mapping):
         yield from value
         value = list(value.values())

@@ -393,7 +393,7 @@ def test_the_digest_is_that_of_names_and_contents(place: Path) -> None:
             "is no notebook, although its name says so; save it again in JupyterLab.",
         ),
         (b"PK\x03\x04" + b"\0" * 64, "is an archive with the name of a notebook"),
-        (gzip.compress(NOTEBOOK), "is an archive with the name of a notebook"),
+        (gzip.compress(NOTEBOOK, mtime=0), "is an archive with the name of a notebook"),
         (b"<!DOCTYPE html><html></html>", "is a web page with the name of a notebook"),
         (b"print('hello')", "is no notebook"),
         (b'{"a": 1}', "is no notebook"),
@@ -933,7 +933,8 @@ def test_a_truncated_archive(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK", b"PK\x05\x06", b"junk" * 1000, gzip.compress(b""), gzip.compress(b"junk" * 500)]
+    "content",
+    [b"", b"PK", b"PK\x05\x06", b"junk" * 1000, *(gzip.compress(b, mtime=0) for b in (b"", b"junk" * 500))],
 )
 @pytest.mark.parametrize("ending", ["zip", "tar.gz", "tar", "tar.bz2"])
 def test_what_is_no_archive(tmp_path: Path, content: bytes, ending: str) -> None:
