@@ -1,5 +1,8 @@
 """How a comparison is run: equality first, then every variant in processes of its own, in the order A B B A.
 
+Of the full size each of the four is a new process. Of the small one, which has to be quick, it is one for each variant,
+measured twice: most of the time would go into starting them.
+
 A benchmark is a module of this package with
 
     GOAL, TITLE     its number in the list of goals, and what it compares
@@ -22,15 +25,18 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
+ANSWER = "figures: "  # begins the line with which a process answers
 MEASURES = ("wall_s", "cpu_s", "transient_mb", "peak_mb")
 PACKAGES = ("torch", "torchvision", "numpy", "mitsuba", "h5py", "pycocoevalcap")
 
@@ -40,7 +46,8 @@ class Case:
     """One comparison.
 
     goals: measure -> the ratio peer / ours to reach, at least; None where the ratio is watched without a goal.
-    needs_released: the peer is the released repository, which has to be given by path.
+    needs_released: the peer is the released repository, which has to be given by path. environment: variables that both
+    variants are started with.
     """
 
     name: str
@@ -51,6 +58,7 @@ class Case:
     threads: int = 1
     repeats: int = 3
     needs_released: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,40 +102,89 @@ def measured(work: Callable[[], object], repeats: int) -> dict[str, float]:
     }
 
 
+class Child:
+    """A process of its own for a variant of a case, which prepares once and measures whenever it is told to."""
+
+    def __init__(self, benchmark: str, variant: str, case: Case, options: Options):
+        self.name = f"{benchmark}, {case.name}: the variant {variant}"
+        task = {
+            "benchmark": benchmark,
+            "variant": variant,
+            "case": asdict(case),
+            "released": str(options.released or ""),
+        }
+        environment = os.environ | {"OMP_NUM_THREADS": str(case.threads)} | case.environment
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.harness", json.dumps(task)], text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, cwd=RESULTS.parent.parent,
+        )  # fmt: skip
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(BrokenPipeError):
+            self.process.communicate()
+        self.errors.close()
+
+    def measure(self) -> dict[str, float]:
+        assert self.process.stdin and self.process.stdout
+        with suppress(BrokenPipeError):  # it failed before it was asked
+            self.process.stdin.write("again\n")
+            self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith(ANSWER):
+                return json.loads(line.removeprefix(ANSWER))
+        self.errors.seek(0)
+        sys.exit(f"error: {self.name} failed:\n{self.errors.read()}")
+
+
 def child(benchmark: str, variant: str, case: Case, options: Options) -> dict[str, float]:
     """The figures of one variant, from a process of its own."""
-    task = {
-        "benchmark": benchmark,
-        "variant": variant,
-        "case": asdict(case),
-        "released": str(options.released or ""),
-    }
-    environment = os.environ | {"OMP_NUM_THREADS": str(case.threads)}
-    result = subprocess.run(
-        [sys.executable, "-m", "benchmarks.harness", json.dumps(task)],
-        check=False, capture_output=True, text=True, env=environment, cwd=RESULTS.parent.parent,
-    )  # fmt: skip
-    if result.returncode:
-        sys.exit(f"error: {benchmark}, {case.name}: the variant {variant} failed:\n{result.stderr}")
-    return json.loads(result.stdout.splitlines()[-1])
+    with Child(benchmark, variant, case, options) as process:
+        return process.measure()
 
 
-def answer(task: dict[str, Any]) -> dict[str, float]:
-    """In the child: prepare the variant and measure it."""
+def answer(task: dict[str, Any]) -> None:
+    """In the child: prepare the variant, and measure it for every line that comes in.
+
+    Its memory is that of the first time; later it holds what the first left behind.
+    """
     import torch
 
     case = Case(**task["case"])
     torch.set_num_threads(case.threads)
     options = Options(Path(task["released"]) if task["released"] else None)
     work = import_module(f"benchmarks.{task['benchmark']}").prepare(task["variant"], case.size, options)
-    return measured(work, case.repeats)
+    memory: dict[str, float] = {}
+    for _ in sys.stdin:
+        figures = measured(work, case.repeats)
+        memory = memory or {name: figures[name] for name in ("transient_mb", "peak_mb")}
+        print(f"{ANSWER}{json.dumps(figures | memory)}", flush=True)
 
 
-def compare(benchmark: str, case: Case, options: Options) -> dict[str, Any]:
-    """A B B A; the mean of both processes of each variant, and the ratios peer / ours."""
+def measure_in_turn(
+    benchmark: str, case: Case, options: Options, anew: bool
+) -> dict[str, list[dict[str, float]]]:
+    """The figures of both variants, in the order A B B A. anew: in four processes, otherwise in one for each variant."""
+    order = (case.peer, case.ours, case.ours, case.peer)
     runs: dict[str, list[dict[str, float]]] = {case.peer: [], case.ours: []}
-    for variant in (case.peer, case.ours, case.ours, case.peer):
-        runs[variant].append(child(benchmark, variant, case, options))
+    with ExitStack() as stack:
+        children: dict[str, Child] = {}
+        for variant in order:
+            if anew:
+                runs[variant].append(child(benchmark, variant, case, options))
+                continue
+            if variant not in children:
+                children[variant] = stack.enter_context(Child(benchmark, variant, case, options))
+            runs[variant].append(children[variant].measure())
+    return runs
+
+
+def compare(benchmark: str, case: Case, options: Options, anew: bool = True) -> dict[str, Any]:
+    """The mean of both measurements of each variant, and the ratios peer / ours. anew: see `measure_in_turn`."""
+    runs = measure_in_turn(benchmark, case, options, anew)
     figures = {
         variant: {name: statistics.mean(run[name] for run in several) for name in MEASURES}
         for variant, several in runs.items()
@@ -188,7 +245,7 @@ def run(benchmark: str, size: str, options: Options, only: str = "") -> dict[str
         if case.needs_released and options.released is None:
             print(f"{benchmark}: {case.name}: left out, its peer is the released code (--released PATH)")
             continue
-        result = compare(benchmark, case, options)
+        result = compare(benchmark, case, options, anew=size == "full")
         cases.append(result)
         told = "  ".join(
             f"{name} {result['ratios'][name]:.2f}x" + (f" (goal {goal:g}x)" if goal else "")
@@ -227,4 +284,4 @@ def store(benchmark: str, size: str, result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(answer(json.loads(sys.argv[1]))))
+    answer(json.loads(sys.argv[1]))

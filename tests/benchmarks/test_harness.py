@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -41,10 +42,23 @@ print(json.dumps(measured(lambda: torch.ones(16 * 2**20).sum(), 1) | {"held": fl
     assert figures["peak_mb"] > 190
 
 
-def test_a_comparison_runs_both_variants_in_their_own_processes() -> None:
-    compared = compare(
-        "cider", Case("c", "pycocoevalcap", "tensors", {"captions": 12}, {"cpu_s": 2.0}), Options()
-    )
+@pytest.mark.parametrize(("anew", "processes"), [(True, 4), (False, 2)])
+def test_a_comparison_runs_both_variants_in_their_own_processes(
+    anew: bool, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    begin = subprocess.Popen
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        process = begin(*arguments, **options)
+        if "benchmarks.harness" in arguments[0]:
+            begun.append(process.pid)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", counted)
+    case = Case("c", "pycocoevalcap", "tensors", {"captions": 12}, {"cpu_s": 2.0})
+    compared = compare("cider", case, Options(), anew)
+    assert len(set(begun)) == processes
     assert set(compared["figures"]) == {"pycocoevalcap", "tensors"}
     for name in MEASURES:
         theirs, mine = (compared["figures"][variant][name] for variant in ("pycocoevalcap", "tensors"))
@@ -64,7 +78,7 @@ def test_unequal_variants_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None
     from benchmarks import cider
 
     monkeypatch.setattr(cider, "theirs", lambda candidates, references: [1.0] * len(candidates))
-    monkeypatch.setattr(harness, "compare", lambda *_: pytest.fail("timed although unequal"))
+    monkeypatch.setattr(harness, "compare", lambda *_, **__: pytest.fail("timed although unequal"))
     with pytest.raises(AssertionError):
         run("cider", "small", Options())
 
@@ -76,7 +90,9 @@ def test_cases_without_their_peer_are_left_out_aloud(
 
     monkeypatch.setattr(decode, "check", lambda _: [])
     monkeypatch.setattr(
-        harness, "compare", lambda name, case, _: {"case": case.name, "ratios": dict.fromkeys(MEASURES, 1.0)}
+        harness,
+        "compare",
+        lambda name, case, _, **__: {"case": case.name, "ratios": dict.fromkeys(MEASURES, 1.0)},
     )
     ran = {case["case"] for case in run("decode", "small", Options())["cases"]}
     left_out = {case.name for case in decode.CASES["small"]} - ran
