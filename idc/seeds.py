@@ -36,9 +36,11 @@ def parse_seeds(text: str) -> list[int]:
         if found is None:
             raise UserError(f"--seeds {text} is not of the form 0..7 or 0,1,5.")
         first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise UserError(f"--seeds {text}: there is no seed in {first}..{last}; write {last}..{first}.")
         seeds += range(first, last + 1)
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise UserError(f"--seeds {text} must name at least one seed, and none twice.")
+    if len(set(seeds)) != len(seeds):
+        raise UserError(f"--seeds {text} names a seed twice; name each once.")
     return seeds
 
 

@@ -29,6 +29,11 @@ def test_seeds_that_are_none(text: str) -> None:
         parse_seeds(text)
 
 
+def test_a_range_without_a_seed_says_what_to_write() -> None:
+    with pytest.raises(UserError, match=r"no seed in 7\.\.0; write 0\.\.7\."):
+        parse_seeds("7..0,3")
+
+
 def test_every_seed_is_an_experiment_of_its_own(two_stages: Callable[..., Config], tmp_path: Path) -> None:
     config = two_stages()
     configs = seed_configs(tmp_path / "two.yaml", ["optim.lr=0.5"], [3, 4])
