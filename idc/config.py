@@ -22,17 +22,12 @@ from pydantic.dataclasses import dataclass
 from idc.errors import UserError
 from idc.files import atomic_write
 from idc.systems import system_class
+from idc.systems.ranges import Count, Index, NotNegative, Part, Positive, Share
 
 if TYPE_CHECKING:
     from idc.systems.system import Stage, System
 
 STRICT = ConfigDict(extra="forbid", strict=True)
-Count = Annotated[int, Field(ge=1)]
-Index = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
 DEFAULT_SYSTEM = "scorer_cbr"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
@@ -98,7 +93,7 @@ class OptimConfig:
 
     method: Literal["adam", "adamw"] = "adam"
     lr: Positive = 2e-4
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    betas: tuple[Part, Part] = (0.9, 0.999)
     eps: Positive = 1e-8
     weight_decay: NotNegative = 0.0
     schedule: Literal["step", "cosine", "linear", "constant"] = "step"

@@ -35,7 +35,8 @@ from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.pieces.chosen import pieces
 from idc.pieces.scorer import CrossViewLayer, Scorer
 from idc.systems.negatives import across_processes, global_mean
-from idc.systems.system import Group, System
+from idc.systems.ranges import Count, Even, Part
+from idc.systems.system import Group, System, check_released
 
 log = logging.getLogger(__name__)
 LARGEST_LOGIT_SCALE = math.log(100)
@@ -50,12 +51,12 @@ class ScorerCBRConfig:
     (released) or "words". cross_view, cbr: switch a loss off altogether. kernels: see `idc.kernels`.
     """
 
-    dim: int = 512
-    heads: int = 8
-    encoder_layers: int = 2
-    decoder_layers: int = 2
-    word_dim: int = 300
-    dropout: float = 0.1
+    dim: Even = 512
+    heads: Count = 8
+    encoder_layers: Count = 2
+    decoder_layers: Count = 2
+    word_dim: Even = 300
+    dropout: Part = 0.1
     matching: Literal["joint", "separate"] = "joint"
     sentence_mean: Literal["length", "words"] = "length"
     cross_view: bool = True
@@ -88,6 +89,8 @@ class ScorerCBR(System):
     ):
         super().__init__()
         self.config, self.vocabulary = config, vocabulary
+        if config.dim % config.heads:
+            raise UserError(f"model.heads is {config.heads}; it must divide model.dim, {config.dim}.")
         self.own = frozenset(pieces.own)  # these are called as they are
         matching = across_processes(choose_matching(config.kernels, config.heads, config.matching))
         channels, height, width = grid_shape
@@ -201,12 +204,11 @@ class ScorerCBR(System):
         when the file is no such snapshot or the vocabulary has another size.
         """
         path = Path(path)
+        check_released(path)
         try:
             snapshot = torch.load(path, map_location="cpu", weights_only=True)
             encoder, decoder = snapshot["change_detector_state"], snapshot["speaker_state"]
-        except FileNotFoundError as error:
-            raise UserError(f"there is no snapshot at {path}.") from error
-        except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+        except (pickle.UnpicklingError, RuntimeError, OSError, KeyError, TypeError, EOFError) as error:
             raise UserError(
                 f"{path} is not a published SCORER snapshot (a dictionary with change_detector_state and speaker_state, "
                 f"made of tensors and plain values only): {error}"

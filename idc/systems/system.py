@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float, Int
@@ -127,4 +128,14 @@ class System(nn.Module, ABC):
     def no_retrieval(self) -> UserError:
         return UserError(
             f"{type(self).__name__} has no retrieval: it cannot find pairs by sentences. Take a system that can."
+        )
+
+
+def check_released(path: str | Path) -> None:
+    """Raise UserError unless there is a file where a published snapshot should be."""
+    if not Path(path).is_file():
+        what = "is a folder" if Path(path).is_dir() else "is missing"
+        raise UserError(
+            f"{path} {what}, and a published snapshot is one file; give its path. What `python -m idc.train` writes is "
+            "opened with --run, or with --snapshot FOLDER."
         )

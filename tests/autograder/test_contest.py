@@ -455,11 +455,11 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
     ("spoil", "says"),
     [
         (edit_model(dim=10**9), "model.dim in config.yaml is 1000000000"),
-        (edit_model(dim=-1), "model.dim in config.yaml is -1"),
+        (edit_model(dim=-1), "“model.dim” is -1"),
         (edit_model(heads=0), "model.heads"),
         (edit_model(encoder_layers=10**6), "model.encoder_layers"),
         (edit_model(dim=256), "tensors differ"),
-        (edit_model(heads=7), "config.yaml"),
+        (edit_model(heads=7), "model.heads is 7"),
         (edit_model(surprise=1), "surprise"),
         (edit_json("snapshot.json", max_words=10**9), "max_words"),
         (edit_json("snapshot.json", max_words=True), "max_words"),

@@ -193,6 +193,11 @@ def test_switches() -> None:
     )
 
 
+def test_heads_that_do_not_share_the_width_are_refused() -> None:
+    with pytest.raises(UserError, match=r"model\.heads is 3; it must divide model\.dim, 16\."):
+        build(heads=3)
+
+
 def test_without_train_cbr_its_weights_stay_but_its_loss_shapes_the_rest() -> None:
     system = build(train_cbr=False)
     assert system.cbr is not None
@@ -232,7 +237,7 @@ def test_a_system_overfits_a_few_pairs() -> None:
 
 
 def test_errors_speak(tmp_path: Path, system: ScorerCBR) -> None:
-    with pytest.raises(UserError, match="no snapshot"):
+    with pytest.raises(UserError, match=r"is missing, .* give its path"):
         ScorerCBR.from_released(tmp_path / "absent.pt", vocabulary())
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(UserError, match="not a published SCORER snapshot"):

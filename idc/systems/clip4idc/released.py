@@ -24,6 +24,7 @@ from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.files import atomic_write
 from idc.systems.clip4idc.clip import Plan, architecture_plan
+from idc.systems.system import check_released
 
 if TYPE_CHECKING:
     from idc.systems.clip4idc import CLIP4IDC
@@ -90,11 +91,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises UserError when the file is missing, broken, or holds anything but tensors.
     """
+    check_released(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"there is no snapshot at {path}.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"{path} cannot be read ({reason}). A published CLIP4IDC snapshot is what torch.save makes of a dictionary of "

@@ -368,7 +368,8 @@ def an_old_trap(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (no_file, "there is no snapshot at"),
+        (no_file, "model.bin is missing, .* give its path"),
+        (Path.mkdir, "model.bin is a folder, .* --snapshot FOLDER"),
         (text, "cannot be read"),
         (empty, "cannot be read"),
         (cut, "cannot be read"),
