@@ -8,9 +8,10 @@ from pathlib import Path
 
 from idc import own
 from idc.config import Config, load_config
+from idc.data.grids import extraction
 from idc.data.pairs import PairData
 from idc.errors import UserError
-from idc.systems.system import System
+from idc.systems.system import Stage, System
 from idc.training.checkpoint import SnapshotFacts, find_snapshot, first_lines, load_system, read_facts
 from idc.training.loop import open_split
 
@@ -19,11 +20,13 @@ from idc.training.loop import open_split
 class Trained:
     """A snapshot's system in evaluation mode, on its device, and the split to try it on.
 
-    batch_size: items at a time, as configured. folder: where results of this snapshot and split belong.
+    stage: the one that the snapshot is of. batch_size: items at a time, as configured. folder: where results of this
+    snapshot and split belong.
     """
 
     config: Config
     facts: SnapshotFacts
+    stage: Stage
     system: System
     data: PairData
     batch_size: int
@@ -56,14 +59,15 @@ def open_trained(
             f"--device {device} cannot be used here: {first_lines(error, 1)}. Take cpu."
         ) from error
     data = open_split(config, split)
+    features = Path(config.data.root) / f"features_{facts.backbone}"
     if data.grids.shape != facts.grid_shape or config.data.backbone != facts.backbone:
         raise UserError(
             f"{folder} was trained on grids {facts.grid_shape} of the backbone “{facts.backbone}”, but {data.grids.path} "
-            f"holds {data.grids.shape} of “{config.data.backbone}”. Extract the features with that backbone "
-            "(data_scripts/extract_features.py) and set data.backbone."
+            f"holds {data.grids.shape} of “{config.data.backbone}”. Run {extraction(features)} and set data.backbone."
         )
     batch_size = getattr(config.data, split).batch_size
-    return Trained(config, facts, system, data, batch_size, run / split / str(facts.step))
+    stage = load_config(folder / "config.yaml").present
+    return Trained(config, facts, stage, system, data, batch_size, run / split / str(facts.step))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -93,7 +93,11 @@ def test_features_of_another_shape(
     make_world(place / "wider", shape=(4, 3, 3))
     assert call(monkeypatch, "--run", "runs/tiny", "--snapshot", "6", "data.root=wider") == 2
     said = capsys.readouterr().err
-    assert "(4, 2, 2)" in said and "(4, 3, 3)" in said and "extract_features" in said
+    assert (
+        "(4, 2, 2)" in said
+        and "(4, 3, 3)" in said
+        and "extract_features.py --root ROOT --backbone X`" in said
+    )
 
 
 def test_features_of_another_backbone(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from idc.data.batch import Batch, Pairs
 from idc.data.captions import words_fingerprint
-from idc.data.grids import Grids, stacked
+from idc.data.grids import Grids, extraction, stacked
 from idc.data.layout import KINDS, picture, read_types, some, split_of
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
@@ -192,7 +192,7 @@ class ClevrChange(torch.utils.data.Dataset[Item]):
             self.complain(
                 [s for s in scenes if picture(kind, s) not in self.grids],
                 f"no features of the {kind} picture in {self.grids.path}",
-                f"`python data_scripts/extract_features.py --root {root} --backbone rendered` (or resnet101) makes them",
+                f"{extraction(self.grids.path, root)} makes them",
             )
         if types is not None:
             self.complain(

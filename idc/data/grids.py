@@ -21,11 +21,32 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from idc.backbones import BACKBONES
 from idc.data.layout import FEATURE_FOLDERS, KINDS, kind_of
 from idc.errors import UserError
 from idc.files import atomic_write, disk_is_full
 
-AGAIN = "`python data_scripts/extract_features.py` makes them anew"
+
+def extraction(path: Path, root: Path | None = None, store: str = "flat") -> str:
+    """The command that makes the features at `path`: a folder features_X, X being the backbone, or a split's in it.
+
+    root: the data set's folder, None for the one above features_X. Where there is no such backbone, it says which
+    there are.
+    """
+    folder = path if path.name.startswith("features_") else path.parent
+    backbone = folder.name.removeprefix("features_")
+    command = "`python data_scripts/extract_features.py --root"
+    if folder.name not in (f"features_{known}" for known in BACKBONES):
+        choices = f"X is one of {', '.join(BACKBONES)}; with --out where data.grids names a folder"
+        return f"{command} {root or 'ROOT'} --backbone X` ({choices})"
+    root = root or folder.parent
+    out = "" if root == folder.parent else f" --out {folder}"
+    return f"{command} {root} --backbone {backbone}{out}{' --store npy' if store == 'npy' else ''}`"
+
+
+def anew(path: Path, store: str = "flat") -> str:
+    """How an error message about features that cannot be used ends."""
+    return f"{extraction(path, store=store)} makes them anew"
 
 
 class Grids(ABC):
@@ -67,7 +88,7 @@ class NpyGrids(Grids):
         if first is None:
             raise UserError(
                 f"{path} holds neither a flat store of this split nor {', '.join(FEATURE_FOLDERS.values())} with "
-                f"files like CLEVR_default_000000.png.npy; {AGAIN}."
+                f"files like CLEVR_default_000000.png.npy; {anew(path)}."
             )
         about = path / "backbone.json"
         if about.is_file():
@@ -84,20 +105,21 @@ class NpyGrids(Grids):
         return frozenset(name for folder in folders if folder.is_dir() for name in os.listdir(folder))  # noqa: PTH208 - names alone, no Path objects
 
     def read(self, file: Path) -> NDArray[np.floating]:
+        again = anew(self.path, "npy")
         try:
             grid = np.load(file, allow_pickle=False)
         except FileNotFoundError as error:
-            raise UserError(f"the features {file} are missing; {AGAIN}, skipping those it finds.") from error
+            raise UserError(f"the features {file} are missing; {again}, skipping those it finds.") from error
         except (ValueError, EOFError, OSError, SyntaxError) as error:
             raise UserError(
-                f"the features {file} cannot be read ({error}); the file may be truncated. Delete it; {AGAIN}, "
+                f"the features {file} cannot be read ({error}); the file may be truncated. Delete it; {again}, "
                 "skipping those it finds."
             ) from error
         expected = getattr(self, "shape", None)
         if grid.ndim != 3 or grid.dtype.kind != "f" or grid.shape != (expected or grid.shape):
             raise UserError(
                 f"{file} has shape {grid.shape} and type {grid.dtype}, not {expected or '(C, H, W)'} and float32. "
-                f"Delete it; {AGAIN}, or download it again."
+                f"Delete it; {again}, or download it again."
             )
         return grid
 
@@ -114,11 +136,11 @@ def read_index(file: Path) -> dict[str, Any]:
         index = json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{file} is not valid JSON ({error}). Delete the folder {file.parent}; {AGAIN}."
+            f"{file} is not valid JSON ({error}). Delete the folder {file.parent}; {anew(file.parent)}."
         ) from error
     if not isinstance(index, dict):
         raise UserError(
-            f"{file} does not describe a store of features. Delete the folder {file.parent}; {AGAIN}."
+            f"{file} does not describe a store of features. Delete the folder {file.parent}; {anew(file.parent)}."
         )
     return index
 
@@ -136,7 +158,7 @@ class FlatGrids(Grids):
             self.rows = {name: row for row, name in enumerate(names)}
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{path / 'index.json'} does not describe a store of features ({error!r}). Delete {path}; {AGAIN}."
+                f"{path / 'index.json'} does not describe a store of features ({error!r}). Delete {path}; {anew(path)}."
             ) from error
         self.shape = (channels, height, width)
         file = path / "grids.fp16"
@@ -144,7 +166,7 @@ class FlatGrids(Grids):
         size = file.stat().st_size if file.is_file() else 0
         if size != expected or not size:
             raise UserError(
-                f"{file} has {size} bytes instead of {expected}; it is not whole. Delete {path}; {AGAIN}."
+                f"{file} has {size} bytes instead of {expected}; it is not whole. Delete {path}; {anew(path)}."
             )
         self.grids = np.memmap(file, np.float16, "r", shape=(len(names), *self.shape))
 
@@ -153,7 +175,8 @@ class FlatGrids(Grids):
             return self.grids[self.rows[name]]
         except KeyError as error:
             raise UserError(
-                f"the features in {self.path} lack {name}. Was the split changed since? Delete {self.path}; {AGAIN}."
+                f"the features in {self.path} lack {name}. Was the split changed since? Delete {self.path}; "
+                f"{anew(self.path)}."
             ) from error
 
     def __contains__(self, name: object) -> bool:
@@ -186,7 +209,7 @@ def open_grids(path: str | Path, split: str) -> Grids:
     if not path.is_dir() or (path / split / "plan.json").is_file():
         raise UserError(
             f"the features {path / split} are missing or not finished; run "
-            f"`python data_scripts/extract_features.py --root {path.parent}`, it continues where it stopped."
+            f"{extraction(path, path.parent)}; it continues where it stopped."
         )
     return NpyGrids(path)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from idc.data.batch import Batch, Pairs
 from idc.data.captions import Preprocessed, write_files
 from idc.data.clevr_change import Family, choose_balanced
-from idc.data.grids import Grids, stacked
+from idc.data.grids import Grids, extraction, stacked
 from idc.data.layout import read_json, some
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
@@ -177,20 +177,23 @@ class ListedPairs(torch.utils.data.Dataset[ListedItem], ABC):
         max_samples: int | None = None,
         seed: int = 0,
     ):
+        root = Path(root)
         self.split, self.grids, self.vocabulary, self.seed = split, grids, vocabulary, seed
         self.family = labels[""]
-        self.pairs = self.listing(Path(root)).pairs[split]
+        self.pairs = self.listing(root).pairs[split]
         self.places = {name: place for place, name in enumerate(self.family.image_ids or ())}
-        command = f"--root {root} --kind {self.kind}` makes them"
-        preprocess = f"`python data_scripts/preprocess_captions.py {command}"
-        extract = f"`python data_scripts/extract_features.py {command}"
+        preprocess = (
+            f"`python data_scripts/preprocess_captions.py --root {root} --kind {self.kind}` makes them"
+        )
         self.complain(
             [p.id for p in self.pairs if p.id not in self.places], "no caption in the labels", preprocess
         )
         self.family.check_words(vocabulary, preprocess)
         for pictures in ([p.before for p in self.pairs], [p.after for p in self.pairs]):
             self.complain(
-                [name for name in pictures if name not in grids], f"no features in {grids.path}", extract
+                [name for name in pictures if name not in grids],
+                f"no features in {grids.path}",
+                f"{extraction(grids.path, root)} makes them",
             )
         if max_samples is not None:
             chosen = choose_balanced(range(len(self.pairs)), None, max_samples)

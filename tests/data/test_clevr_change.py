@@ -239,7 +239,7 @@ def test_a_scene_without_features_is_named(small_world: World) -> None:
     root = prepare(small_world(), leave_out=(picture("semantic", 2), picture("semantic", 5)))
     with pytest.raises(
         UserError,
-        match=r"2 scenes of the train split have no features of the semantic picture.*000002, 000005; .*extract_features",
+        match=r"2 scenes of the train split have no features of the semantic picture.*000002, 000005; .*--backbone X`",
     ):
         load(root)
     assert len(load(root, "val")) == 2

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from idc.data.grids import FlatGrids, GridWriter, NpyGrids, open_grids, stacked
+from idc.data.grids import FlatGrids, GridWriter, NpyGrids, extraction, open_grids, stacked
 from idc.data.layout import FEATURE_FOLDERS, kind_of, picture
 from idc.errors import UserError
 
@@ -249,8 +249,9 @@ def test_damaged_flat_stores(tmp_path: Path, how: str, message: str) -> None:
 
 
 def test_damaged_npy_files(tmp_path: Path) -> None:
-    grids = open_grids(write_npy(tmp_path), "val")
-    file = tmp_path / "features" / f"{NAMES[3]}.npy"
+    folder = write_npy(tmp_path / "features_resnet101")
+    grids = open_grids(folder, "val")
+    file = folder / "features" / f"{NAMES[3]}.npy"
     whole = file.read_bytes()
     for length in (0, 5, 60, 130, len(whole) - 1):
         file.write_bytes(whole[:length])
@@ -266,12 +267,38 @@ def test_damaged_npy_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         grids[NAMES[3]]
     file.unlink()
-    with pytest.raises(UserError, match=r"are missing; .*extract_features\.py"):
+    with pytest.raises(UserError, match=r"are missing; .*--backbone resnet101 --store npy` makes them anew"):
         grids[NAMES[3]]
 
 
+@pytest.mark.parametrize(
+    ("path", "root", "expected"),
+    [
+        ("data/a/features_pixels224", None, "--root data/a --backbone pixels224`"),
+        ("data/a/features_rendered/train", "data/a", "--root data/a --backbone rendered`"),
+        (
+            "kept/features_pixels96/val",
+            "data/a",
+            "--root data/a --backbone pixels96 --out kept/features_pixels96`",
+        ),
+        (
+            "data/a/features_tiny",
+            None,
+            "--root ROOT --backbone X` (X is one of rendered, resnet101, pixels96, ",
+        ),
+        ("kept/train", "data/a", "--root data/a --backbone X` (X is one of rendered, resnet101, pixels96, "),
+    ],
+)
+def test_the_command_that_makes_features(path: str, root: str | None, expected: str) -> None:
+    command = extraction(Path(path), None if root is None else Path(root))
+    assert command.startswith(f"`python data_scripts/extract_features.py {expected}")
+    npy = extraction(Path("data/a/features_resnet101"), store="npy")
+    assert npy.endswith("--root data/a --backbone resnet101 --store npy`")
+
+
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"missing or not finished; run .*extract_features\.py"):
+    said = r"missing or not finished; run .*extract_features\.py --root .* --backbone rendered`; it continues"
+    with pytest.raises(UserError, match=said):
         open_grids(tmp_path / "features_rendered", "train")
     with pytest.raises(UserError, match="holds neither a flat store"):
         open_grids(tmp_path, "train")

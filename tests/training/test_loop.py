@@ -413,7 +413,7 @@ def test_snapshots_without_a_state_are_not_thrown_away(configured: Any) -> None:
         ("train.precision=fp16", "fp16 needs a CUDA device"),
         ("data.train.batch_size=100", "a batch of 100 scenes"),
         ("data.root=nowhere", "nowhere"),
-        ("data.backbone=resnet101", "extract_features"),
+        ("data.backbone=resnet101", r"extract_features\.py --root .* --backbone resnet101`"),
         ("train.accelerator=mps", "train.accelerator=mps"),
     ],
 )
