@@ -247,17 +247,18 @@ class ListedPairs(torch.utils.data.Dataset[ListedItem], ABC):
 def preprocess_listed(
     root: Path, listing: Listing, length: int | None = None, *, cut: bool = False
 ) -> Preprocessed:
-    """Write the vocabulary (words of the train split), the labels and the references, see `write_files`.
+    """Write the vocabulary, the labels and the references, see `write_files`.
 
-    Labels hold the sentences as `plain` makes them, references as people wrote them.
+    The vocabulary has the words of all splits: systems with words of their own read them as text, and what is compared
+    with the labels must be what people said. Labels hold sentences as `plain` makes them, references as people wrote them.
     """
     pairs = sorted((pair for split in listing.pairs.values() for pair in split), key=lambda pair: pair.id)
     if not listing.pairs["train"]:
-        raise UserError(f"the train split of {root} has no sentences, so there are no words to know.")
+        raise UserError(f"the train split of {root} has no sentences to learn from; download it again.")
     names = [pair.id for pair in pairs]
     found = write_files(
         root,
-        Vocabulary.from_sentences(plain(s) for pair in listing.pairs["train"] for s in pair.sentences),
+        Vocabulary.from_sentences(plain(s) for pair in pairs for s in pair.sentences),
         {"": {place: [plain(s) for s in pair.sentences] for place, pair in enumerate(pairs)}},
         ((pair.id, list(pair.sentences)) for pair in pairs),
         length,

@@ -1,6 +1,6 @@
 """Words and their numbers, exactly as in the published label files.
 
-Ids: <NULL> 0, <UNK> 1, <START> 2, <END> 3, then the words of the training sentences in alphabetical order.
+Ids: <NULL> 0, <UNK> 1, <START> 2, <END> 3, then the words in alphabetical order.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Vocabulary:
 
     @classmethod
     def from_sentences(cls, sentences: Iterable[str]) -> Vocabulary:
-        """The vocabulary of training sentences."""
+        """The vocabulary of these sentences."""
         words = {word for sentence in sentences for word in tokenize(sentence)}
         return cls((*SPECIAL, *sorted(words - set(SPECIAL))))
 

@@ -70,7 +70,7 @@ class WordLanguage(Language):
 
 
 class BpeLanguage(Language):
-    """The published CLIP's byte pairs: a word is one id or several. Padding is 0, as published, which says “!”."""
+    """The published CLIP's byte pairs: a word is one id or more, <UNK> none. Padding is 0, as published, which says “!”."""
 
     def __init__(self, data: Vocabulary):
         from open_clip import SimpleTokenizer
@@ -81,7 +81,7 @@ class BpeLanguage(Language):
         self.known: dict[str, list[int]] = {}  # sentences come again and again
 
     def encode(self, words: list[int]) -> list[int]:
-        sentence = self.data.decode(words)
+        sentence = self.data.decode(word for word in words if word != Vocabulary.UNK)
         if sentence not in self.known:
             self.known[sentence] = self.tokenizer.encode(sentence)
         return self.known[sentence]

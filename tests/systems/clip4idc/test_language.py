@@ -72,6 +72,15 @@ def test_byte_pairs_are_clips() -> None:
     assert (special.null, special.unk, special.start, special.end) == (0, None, START_OF_TEXT, END_OF_TEXT)
 
 
+def test_a_word_that_the_data_do_not_know_is_not_read_as_text() -> None:
+    language = BpeLanguage(DATA)
+    assert torch.equal(
+        language.from_data(ids("nothing strange has changed"), 9),
+        language.from_data(ids("nothing has changed"), 9),
+    )
+    assert language.from_data(ids("strange"), 9).tolist() == [[START_OF_TEXT, END_OF_TEXT]]
+
+
 def test_a_published_caption_ends_where_it_says_padding() -> None:
     language = BpeLanguage(DATA)
     words = language.from_data(ids("nothing has changed"), 9)[0, 1:].tolist()
