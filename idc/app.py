@@ -30,9 +30,8 @@ from idc.config import load_config
 from idc.errors import UserError, command
 from idc.own import add_arguments, adopt
 from idc.report import figure, mark, small, thumbnail
-from idc.retrieve import embed_texts, nearest_captions
+from idc.retrieve import embed_texts, nearest_captions, retrieval_folder
 from idc.show import BUNDLED, SMALL_WORDS, Captioner, Said, caption_world, heat
-from idc.systems.system import System
 from idc.training.checkpoint import find_snapshot
 from idc.training.loop import open_split, polite_stop
 from idc.visdom_server import free_port
@@ -133,18 +132,21 @@ def checked(upload: dict[str, Any] | None, which: str) -> Path:
 
 
 class Voice:
-    """A system of the page: its captioner and, where it has retrieval, the captions that it can find.
+    """A system of the page: its captioner and, where a stage of it learnt retrieval, the captions that it can find.
 
-    run: the run's folder, whose best snapshot speaks; None for the checkpoint that comes with the kit. texts: the captions
-    of the run's test split, none where the data are not there.
+    run: the run's folder, whose best snapshot speaks; None for the checkpoint that comes with the kit. finder: the best
+    snapshot of the run's stage that learnt retrieval, None where there is none. texts: the captions of the run's test
+    split, none where the data are not there.
     """
 
     def __init__(self, run: Path | None = None):
         self.captioner = Captioner(BUNDLED if run is None else find_snapshot(run, "best"))
         self.name = f"{'bundled' if run is None else run}: {self.captioner.facts.system}"
+        self.finder: Captioner | None = None
         self.texts: list[str] = []
-        if run is not None and type(self.captioner.system).embed_pairs is not System.embed_pairs:
+        if run is not None and (folder := retrieval_folder(run)) is not None:
             try:
+                self.finder = Captioner(find_snapshot(folder, "best"))
                 data = open_split(load_config(run / "config.yaml"), "test")
             except UserError as error:
                 print(f"{self.name} has no captions to look among: {error}")
@@ -154,15 +156,16 @@ class Voice:
 
     @cached_property
     def vectors(self) -> Float[Tensor, "T D"]:
-        """Where the system puts each of the texts."""
-        return embed_texts(self.captioner.system, self.texts)
+        """Where the finder puts each of the texts."""
+        assert self.finder is not None
+        return embed_texts(self.finder.system, self.texts)
 
     def nearest(self, before: Path, after: Path) -> list[tuple[str, float]]:
         """The texts nearest to two pictures, with their cosines."""
-        if not self.texts:
+        if self.finder is None or not self.texts:
             return []
-        pairs = self.captioner.pairs([(before, after)])
-        return nearest_captions(self.captioner.system, pairs, self.texts, vectors=self.vectors)[0]
+        pairs = self.finder.pairs([(before, after)])
+        return nearest_captions(self.finder.system, pairs, self.texts, vectors=self.vectors)[0]
 
     def answer(self, before: Path, after: Path, example: Example | None) -> str:
         """What it says about two pictures, as HTML; beside the truth, where they are an example."""
@@ -242,6 +245,12 @@ def build(voices: dict[str, Voice]) -> gradio.Blocks:
         except UserError as error:
             return trouble(error)
 
+    def say_anew(
+        system: str, before: dict[str, Any] | None, after: dict[str, Any] | None, chosen: int | None
+    ) -> Any:
+        """What another system says; nothing new while a picture is missing."""
+        return gradio.skip() if before is None or after is None else say(system, before, after, chosen)
+
     def choose(event: Any) -> tuple[str, str, int]:
         before, after = choices[event.index].files
         return str(before), str(after), event.index
@@ -291,7 +300,7 @@ def build(voices: dict[str, Voice]) -> gradio.Blocks:
             "preprocess": False,
         }
         button.click(**asked)
-        system.input(**asked)
+        system.input(**asked | {"fn": say_anew})
         gallery.select(choose, None, [before, after, chosen]).then(**asked)
         gradio.on([before.input, after.input], lambda: None, None, chosen)
     return page

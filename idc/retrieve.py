@@ -1,14 +1,18 @@
-"""python -m idc.retrieve --run runs/laptop [--snapshot best] [--split test] [--out FILE]
+"""python -m idc.retrieve --run runs/clip4idc_laptop [--snapshot best] [--split test] [--out FILE]
 
 Lets every caption of a split look for its pair of pictures among all change pairs, and every pair for its captions.
 Prints how often they find each other, beside chance and beside the best there can be where pairs share a caption, and
-writes the figures to retrieval.json in runs/<exp_name>/<split>/<step>/.
+writes the figures to retrieval.json in <split>/<step>/ of the run.
+
+Asked is the run's stage that is measured by retrieval, where it has one: a later stage goes on with what sees and leaves
+what reads behind, so that they fit each other less and less. stage=caption asks that stage nevertheless.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from idc.config import Config, load_config
 from idc.data.batch import Pairs
 from idc.errors import command
 from idc.files import atomic_write
@@ -24,6 +29,35 @@ from idc.metrics.retrieval import report_table, retrieval_report, similarities
 from idc.systems.system import System
 from idc.trained import Trained, add_arguments, open_named
 from idc.training.validate import caption_ids, embed_split
+
+
+def retrieval_stage(config: Config) -> str | None:
+    """The stage of a run that is measured by retrieval; None where it was left out, or the system has none."""
+    stages = (stage.present for stage in (*config.earlier(), config))
+    return next((stage.name for stage in stages if stage.measure == "retrieval"), None)
+
+
+def retrieval_folder(run: Path) -> Path | None:
+    """Where a run's stage that is measured by retrieval lies, None where it has none."""
+    config = load_config(run / "config.yaml")
+    stage = retrieval_stage(config)
+    if stage is None:
+        return None
+    return run if stage == config.present.name else run / stage
+
+
+def turned_to_retrieval(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The arguments, naming the stage of the run that is measured by retrieval unless they name another."""
+    file = arguments.cfg or arguments.run / "config.yaml"
+    if not file.is_file():
+        return arguments
+    config = load_config(file, arguments.overrides)
+    stage = retrieval_stage(config)
+    if config.stage is None and stage is not None and stage != config.present.name:
+        if arguments.run:
+            arguments.run = arguments.run / stage
+        arguments.overrides = [*arguments.overrides, f"stage={stage}"]
+    return arguments
 
 
 def retrieve(trained: Trained, device: str = "cpu") -> dict[str, Any]:
@@ -80,11 +114,20 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument("--out", type=Path, help="the JSON file, if not the usual one")
     arguments = parser.parse_intermixed_args()
-    trained = open_named(arguments)
+    trained = open_named(turned_to_retrieval(arguments))
     report = retrieve(trained, arguments.device)
+    stage = trained.stage
+    print(f"stage “{stage.name}”, step {trained.facts.step}, split “{arguments.split}”")
     print(report_table(report))
+    if stage.measure != "retrieval":
+        print(f"note: the stage “{stage.name}” does not train retrieval", file=sys.stderr)
     out = arguments.out or trained.folder / "retrieval.json"
-    about = {"system": trained.facts.system, "step": trained.facts.step, "split": arguments.split}
+    about = {
+        "system": trained.facts.system,
+        "stage": stage.name,
+        "step": trained.facts.step,
+        "split": arguments.split,
+    }
     with atomic_write(out) as path:
         path.write_text(json.dumps(about | report, indent=1) + "\n", encoding="utf-8")
     print(f"figures are in {out}")

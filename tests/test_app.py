@@ -15,15 +15,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from idc import album, app
-from idc.app import LARGEST_FILE, answer_html, checked, examples
+from idc.app import LARGEST_FILE, Voice, answer_html, checked, examples
 from idc.config import load_config, save_config
 from idc.errors import UserError
+from idc.retrieve import nearest_captions
 from idc.show import SMALL_WORDS, Said, caption_pair
 from idc.systems.clip4idc import CLIP4IDC, CLIP4IDCConfig
-from idc.training.checkpoint import SnapshotFacts, save_snapshot, write_best
+from idc.training.checkpoint import SnapshotFacts, load_system, save_snapshot, write_best
 from idc.training.loop import open_split
 from idc.visdom_server import free_port
 from tests.systems.clip4idc import tiny
@@ -45,7 +47,7 @@ sys.addaudithook(note)
 
 
 def make_clip_run(folder: Path) -> Path:
-    """A run of an untrained CLIP4IDC, with the data that its captions come from."""
+    """A run of an untrained CLIP4IDC, with the data that its captions come from. Its two stages differ in their weights."""
     root = make_world(folder / "data", shape=(3, 96, 96))
     (root / "features_tiny").rename(root / "features_pixels96")
     sections = {
@@ -62,11 +64,13 @@ def make_clip_run(folder: Path) -> Path:
     plan = dataclasses.replace(
         made, config=made.config | {"vision_cfg": vision, "text_cfg": text}, words=data.vocabulary.words
     )
-    system = CLIP4IDC(CLIP4IDCConfig(**tiny.SETTINGS), data.vocabulary, (3, 96, 96), plan.build(), plan)
-    facts = SnapshotFacts("clip4idc", 3, (3, 96, 96), data.longest, "pixels96", {})
-    save_config(config, config.run_folder / "config.yaml")
-    save_snapshot(config.run_folder / "snapshots" / "3", system, config, facts)
-    write_best(config.run_folder, {"step": 3, "metric": "CIDEr", "value": 0.0})
+    for stage in config.to_train():
+        torch.manual_seed(len(stage.present.name))
+        system = CLIP4IDC(CLIP4IDCConfig(**tiny.SETTINGS), data.vocabulary, (3, 96, 96), plan.build(), plan)
+        facts = SnapshotFacts("clip4idc", 3, (3, 96, 96), data.longest, "pixels96", {})
+        save_config(stage, stage.run_folder / "config.yaml")
+        save_snapshot(stage.run_folder / "snapshots" / "3", system, stage, facts)
+        write_best(stage.run_folder, {"step": 3, "metric": "CIDEr", "value": 0.0})
     return config.run_folder
 
 
@@ -147,6 +151,11 @@ def upload(page: Any, before: Path, after: Path) -> None:
     page.click("button:has-text('What changed?')")
 
 
+def choose_system(page: Any, name: str) -> None:
+    page.click("input[aria-label=System]")
+    page.click(f"li:has-text('{name}')")
+
+
 def said_on(page: Any) -> str:
     page.wait_for_selector(".answer .said")
     return page.inner_text(".answer .said")
@@ -216,11 +225,14 @@ def test_a_file_that_is_too_large_is_not_taken(page: Any, tmp_path: Path) -> Non
 
 @pytest.mark.browser
 def test_a_system_with_retrieval_shows_captions_like_it(page: Any, server: Server) -> None:
+    for name in (f"{server.clip}: clip4idc", "bundled"):
+        choose_system(page, name)
+        page.wait_for_timeout(1000)  # nothing is to come: there are no pictures yet
+        assert page.locator(".hint").is_visible() and page.locator(".trouble").count() == 0
     page.locator(".examples .thumbnail-item").nth(0).click()
     said_on(page)
     assert page.locator(".answer li").count() == 0
-    page.click("input[aria-label=System]")
-    page.click(f"li:has-text('{server.clip}: clip4idc')")
+    choose_system(page, f"{server.clip}: clip4idc")
     page.wait_for_selector(".answer li")
     texts = [re.sub(r" -?\d\.\d\d$", "", text) for text in page.locator(".answer li").all_inner_texts()]
     assert sorted(texts) == ["it moved", "the blue ball moved", "the green ball moved"]
@@ -231,6 +243,19 @@ def test_a_system_with_retrieval_shows_captions_like_it(page: Any, server: Serve
 
 
 # -- without a browser ------------------------------------------------------------------------------------
+
+
+def test_the_stage_that_learnt_retrieval_looks_for_captions(tmp_path: Path) -> None:
+    run = make_clip_run(tmp_path)
+    files = album.files(44)["default"], album.files(44)["semantic"]
+    voice, stage = Voice(run), load_system(run / "adapt" / "snapshots" / "3")
+    pairs = voice.captioner.pairs([files])
+    assert voice.nearest(*files) == nearest_captions(stage, pairs, voice.texts)[0]
+    assert voice.nearest(*files) != nearest_captions(voice.captioner.system, pairs, voice.texts)[0]
+
+    skipped = (run / "config.yaml").read_text(encoding="utf-8") + "stages: {adapt: {skip: true}}\n"
+    (run / "config.yaml").write_text(skipped.replace("stages: {}\n", ""), encoding="utf-8")
+    assert Voice(run).nearest(*files) == []
 
 
 def test_examples_show_changes_and_other_views() -> None:

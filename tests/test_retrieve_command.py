@@ -80,13 +80,20 @@ def test_the_command_line_reports_what_the_vectors_say(place: Path) -> None:
         "runs/finds",
         "--snapshot",
         "6",
+        "stage=caption",
         "--out",
         "figures.json",
     ]
     done = subprocess.run(line, cwd=place, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads((place / "figures.json").read_text(encoding="utf-8"))
-    assert (report["system"], report["step"], report["split"]) == ("clip4idc", 6, "test")
+    assert [report[name] for name in ("system", "stage", "step", "split")] == [
+        "clip4idc",
+        "caption",
+        6,
+        "test",
+    ]
+    assert "the stage “caption” does not train retrieval" in done.stderr
     assert (
         "6 captions (4 distinct) of 3 pairs" in done.stdout and "figures are in figures.json" in done.stdout
     )
@@ -107,8 +114,12 @@ def test_the_command_line_reports_what_the_vectors_say(place: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "file"),
     [
-        (["--run", "runs/finds"], "runs/finds/test/3/retrieval.json"),
-        (["--run", "runs/finds", "--snapshot", "last", "--split", "val"], "runs/finds/val/6/retrieval.json"),
+        (["--run", "runs/finds"], "runs/finds/adapt/test/2/retrieval.json"),
+        (["--run", "runs/finds", "stage=caption"], "runs/finds/test/3/retrieval.json"),
+        (
+            ["--run", "runs/finds", "--snapshot", "last", "--split", "val"],
+            "runs/finds/adapt/val/2/retrieval.json",
+        ),
         (["--run", "runs/finds/adapt", "--split", "train"], "runs/finds/adapt/train/2/retrieval.json"),
         (["--cfg", "finds.yaml", "runs=runs", "data.test.max_samples=2", "--out", "two.json"], "two.json"),
     ],
@@ -121,6 +132,7 @@ def test_options(place: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[s
     report = json.loads((place / file).read_text(encoding="utf-8"))
     assert report["pairs"] == (2 if "two.json" in arguments else 12 if "train" in arguments else 3)
     assert report["captions"] == 2 * report["pairs"]
+    assert report["stage"] == ("caption" if "stage=caption" in arguments else "adapt")
 
 
 def test_the_train_split_is_looked_at_as_it_is(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +177,7 @@ def test_data_that_number_their_words_otherwise(place: Path) -> None:
     [
         (["--run", "runs/tiny"], "ScorerCBR has no retrieval"),
         (["--run", "runs/none"], "runs/none is no run"),
-        (["--run", "runs/finds", "--snapshot", "4"], "choose last, 3, 6"),
+        (["--run", "runs/finds", "--snapshot", "4"], "choose last, 2"),
         (["--run", "runs/finds", "data.root=nowhere"], "nowhere"),
         (["--run", "runs/finds", "--device", "toaster"], "--device toaster"),
     ],
