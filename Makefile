@@ -53,7 +53,7 @@ $(READY): requirements.txt requirements.lock build-constraints.txt pyproject.tom
 	$(PY) -m idc.backbones.versions
 	touch $(READY)
 
-# How the bundled backbone and checkpoint were made; takes more than an hour on two cores.
+# How the bundled backbone, checkpoint and small CLIP were made; takes hours on two cores.
 bundled: $(READY)
 	$(PY) data_scripts/render_world.py --out data/bundled --scenes 6000 --seed 1000 --splits 5200,200,600
 	$(PY) data_scripts/preprocess_captions.py --root data/bundled
@@ -63,6 +63,8 @@ bundled: $(READY)
 	$(PY) -m idc.test --run runs/bundled --snapshot best --out runs/bundled/results
 	$(PY) -m idc.evaluate --results runs/bundled/results --anno data/bundled --out runs/bundled/metrics.json
 	$(PY) data_scripts/bundle_checkpoint.py --run runs/bundled
+	$(PY) data_scripts/train_clip.py --root data/bundled --steps 3000
+	cp data/bundled/clip_seed0.safetensors idc/assets/clip_rendered.safetensors
 	$(PY) -m benchmarks.tables
 
 clean:

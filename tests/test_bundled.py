@@ -1,4 +1,4 @@
-"""The checkpoint that is part of the kit: it captions scenes that nobody has rendered before."""
+"""The weights that are part of the kit, tried on scenes that nobody has rendered before."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from data_scripts.train_clip import read_pictures, try_out
+from idc.data.vocabulary import Vocabulary
 from idc.show import BUNDLED, Captioner, caption_world
-from idc.world.layout import Settings, render_world
+from idc.systems.clip4idc.clip import load_clip
+from idc.world.layout import Settings, read_records, render_world
 from idc.world.render import SAMPLES, SIZE
 
 SCENES = 20
@@ -28,6 +31,17 @@ def test_it_is_mostly_right_about_new_scenes(world: Path) -> None:
     rows = caption_world(Captioner(BUNDLED), world, list(range(SCENES)))
     assert sum(bool(row.right) for row in rows) >= 0.6 * SCENES
     assert sum(bool(row.no_change_right) for row in rows) >= 0.8 * SCENES
+
+
+def test_the_small_clip_finds_sentences_of_new_scenes(world: Path) -> None:
+    clip, plan = load_clip("rendered")
+    assert plan.words is not None
+    records = read_records(world)
+    pictures = read_pictures(world, [records[scene] for scene in range(SCENES)], "new pictures")
+    found = try_out(clip, pictures, Vocabulary(plan.words))
+    assert found["chance.R@1"] == 100 / SCENES
+    assert found["image_to_text.R@1"] >= 40
+    assert found["text_to_image.R@1"] >= 40
 
 
 def test_the_command_captions_any_two_pictures(world: Path, tmp_path: Path) -> None:

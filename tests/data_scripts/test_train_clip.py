@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,18 @@ def test_the_loss_is_the_formula_and_a_batch_can_be_learnt_by_heart(made: Path, 
         loss.backward()
         optimizer.step()
     assert loss < 0.1 < expected
+
+
+def test_pictures_finding_sentences_and_sentences_finding_pictures_are_told_apart(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, texts = torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.tensor([[0.1, -0.99], [0.8, 0.6]])
+    clip: Any = SimpleNamespace(logit_scale=torch.ones(()), encode_image=lambda *_, **__: images)
+    monkeypatch.setattr(train_clip, "encode_text", lambda *_: texts)
+    pictures = read_pictures(world, read_scenes(world, "val"), "pictures")
+    report = train_clip.try_out(clip, pictures, read_words(world))
+    assert report["text_to_image.R@1"] == 100  # 0.1 > -0.73 and 0.96 > 0.8
+    assert report["image_to_text.R@1"] == 50  # 0.1 < 0.8 and 0.96 > -0.73
 
 
 def test_killed_and_taken_up_again(

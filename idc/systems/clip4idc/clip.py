@@ -1,6 +1,7 @@
 """CLIP as open_clip builds it: the published one, or a small one with words of its own, from a local file.
 
 model.clip                        what it is
+rendered                          the small one that comes with idc, trained on pictures of the rendered world
 PATH.safetensors                  as data_scripts/train_clip.py writes it, with its plan in the file's metadata
 openai:PATH                       OpenAI's archive, such as ViT-B-32.pt; needs model.architecture
 PATH                              weights in open_clip's layout; needs model.architecture
@@ -24,8 +25,10 @@ from torch import Tensor, nn
 from idc.errors import UserError
 
 BROKEN = (OSError, EOFError, RuntimeError, LookupError, ValueError, pickle.UnpicklingError, SafetensorError)
+BUNDLED = Path(__file__).parents[2] / "assets" / "clip_rendered.safetensors"
 MAKE = (
-    "`python data_scripts/train_clip.py` trains a small one on rendered pictures; the published one needs "
+    "model.clip=rendered is a small one that comes with idc, `python data_scripts/train_clip.py` trains another on rendered "
+    "pictures; the published one needs "
     "model.architecture=ViT-B-32-quickgelu and model.clip=openai:PATH, or model.clip=hub:openai where there is internet."
 )
 
@@ -72,7 +75,7 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
     from open_clip import create_model, load_checkpoint
 
     kind, _, rest = source.partition(":")
-    path = Path(rest if kind == "openai" else source)
+    path = BUNDLED if source == "rendered" else Path(rest if kind == "openai" else source)
     if kind != "hub" and not path.is_file():
         raise UserError(f"there is no CLIP at {path} (model.clip={source}). {MAKE}")
     try:
@@ -82,6 +85,11 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
         plan = read_plan(path) or architecture_plan(architecture)
         clip = plan.build()
         if kind == "openai":
+            if not plan.config.get("quick_gelu"):
+                raise UserError(
+                    f"OpenAI's weights were trained with QuickGELU, and model.architecture={architecture} has none; set "
+                    f"model.architecture={architecture}-quickgelu."
+                )
             clip.load_state_dict(openai_weights(path))
         elif plan.words is not None:
             clip.load_state_dict(load_file(path))

@@ -135,6 +135,18 @@ def test_weights_without_a_plan_need_an_architecture(tmp_path: Path) -> None:
             load_clip(str(tmp_path / "clip.safetensors"), name)
 
 
+def test_openai_weights_need_the_activation_they_were_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = {name: value for name, value in BPE.items() if name != "quick_gelu"}
+    monkeypatch.setattr(open_clip, "get_model_config", {"tiny": slow, "tiny-quickgelu": BPE}.get)
+    torch.save(Plan(BPE).build().state_dict(), tmp_path / "clip.pt")
+    with pytest.raises(UserError, match=r"QuickGELU.*set model\.architecture=tiny-quickgelu\."):
+        load_clip(f"openai:{tmp_path / 'clip.pt'}", "tiny")
+    load_clip(f"openai:{tmp_path / 'clip.pt'}", "tiny-quickgelu")
+    load_clip(str(tmp_path / "clip.pt"), "tiny")  # of whoever trained it with another
+
+
 def test_code_in_a_file_is_not_run(tmp_path: Path, tiny_architecture: str) -> None:
     class Trap:
         def __reduce__(self) -> Any:
