@@ -41,6 +41,24 @@ def test_recipes_load_and_say_how_to_run_them(name: str) -> None:
     assert "time" in card and "expected" in card
 
 
+@pytest.mark.parametrize(
+    ("system", "wrong"),
+    [
+        (
+            "scorer_cbr",
+            ("dim=-8", "dim=15", "heads=0", "encoder_layers=0", "decoder_layers=-1", "word_dim=5"),
+        ),
+        ("scorer_cbr", ("dropout=2.0", "dropout=-0.1")),
+        ("clip4idc", ("intra_layers=-1", "layers=0", "heads=0", "hidden=-3", "dropout=2.0", "max_words=1")),
+        ("clip4idc", ("clip_rate=-1", "clip_rate=.inf", "freeze_layers=-5", "vary=1.0")),
+    ],
+)
+def test_sizes_that_no_system_can_have_are_named(system: str, wrong: tuple[str, ...]) -> None:
+    for setting in wrong:
+        with pytest.raises(UserError, match=rf"“model\.{setting.partition('=')[0]}” is .*; it must be "):
+            load_config(RECIPES / "laptop.yaml", [f"system={system}", "model=null", f"model.{setting}"])
+
+
 def test_full_is_the_paper() -> None:
     changed = differences(load_config(RECIPES / "full.yaml"), Config(exp_name="full"))
     assert set(changed) <= {"data.num_workers"}

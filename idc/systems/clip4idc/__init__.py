@@ -11,17 +11,18 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from idc.captioner.search import Captions, Search, search_captions
 from idc.data.batch import Batch, Pairs
+from idc.data.grids import extraction
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.kernels import Kernels, choose_attend
@@ -34,6 +35,7 @@ from idc.systems.clip4idc.pair import PairEncoder
 from idc.systems.clip4idc.released import from_released, to_released
 from idc.systems.clip4idc.vary import vary
 from idc.systems.negatives import gather, global_mean
+from idc.systems.ranges import Count, Index, NotNegative, Part
 from idc.systems.system import Group, Stage, System
 
 LARGEST_LOGIT_SCALE = math.log(100)
@@ -53,27 +55,34 @@ class CLIP4IDCConfig:
 
     clip, architecture: where CLIP comes from, see `idc.systems.clip4idc.clip`. intra_layers: how many of its picture
     blocks see each picture on its own. layers, heads, hidden, dropout: of the captioner. max_words: ids of a sentence
-    with START. clip_rate: the learning rate of what is not new, as a share of the scheduled one.
+    with START. clip_rate: the learning rate of what is not new, as a share of the scheduled one. caption_clip_rate,
+    word_rate: in captioning, that of CLIP's picture tower with the pair and that of the words; None for `clip_rate`, and
+    for what the picture tower has.
     freeze_layers: 0 freezes the entrance of CLIP (patches, class token, both position tables, words), k > 0 also the
     first k blocks of both towers, -1 nothing. train_words: the word table, which is also the captioner's output, is
     trained in captioning whatever `freeze_layers` says. duplicates: equal sentences in a batch are each other's
-    "negatives" (released), or "ignored". vary: in training, by how much at most the pictures of a pair are moved (in half
-    pictures), zoomed and brightened (as a share), all of them alike; 0 as released. kernels: see `idc.kernels`.
+    "negatives" (released), or "ignored". unchanged: in adaptation, pairs of the same scenes without a change are "unused"
+    (released), or "negatives" of every sentence, see `retrieval_loss`. vary: in training, by how much at most the pictures
+    of a pair are moved (in half pictures), zoomed and brightened (as a share), all of them alike; 0 as released. kernels:
+    see `idc.kernels`.
     """
 
     clip: str = "openai:data/clip/ViT-B-32.pt"
     architecture: str | None = "ViT-B-32-quickgelu"
-    intra_layers: int = 9
-    layers: int = 3
-    heads: int = 8
-    hidden: int = 2048
-    dropout: float = 0.1
-    max_words: int = 32
-    clip_rate: float = 1e-3
-    freeze_layers: int = 0
+    intra_layers: Index = 9
+    layers: Count = 3
+    heads: Count = 8
+    hidden: Count = 2048
+    dropout: Part = 0.1
+    max_words: Annotated[int, Field(ge=2)] = 32
+    clip_rate: NotNegative = 1e-3
+    caption_clip_rate: NotNegative | None = None
+    word_rate: NotNegative | None = None
+    freeze_layers: Annotated[int, Field(ge=-1)] = 0
     train_words: bool = False
     duplicates: Literal["negatives", "ignored"] = "negatives"
-    vary: float = 0.0
+    unchanged: Literal["unused", "negatives"] = "unused"
+    vary: Part = 0.0
     kernels: Kernels = "auto"
 
 
@@ -163,7 +172,8 @@ class CLIP4IDC(System):
 
     def groups(self) -> list[Group]:
         """adapt: the pair's parameters in full, CLIP's at `clip_rate`. caption: the captioner's in full, those of
-        CLIP's picture tower and of the pair at `clip_rate`. Vectors (biases, gains, class token …) do not decay.
+        CLIP's picture tower and of the pair at `caption_clip_rate`, those of the words at `word_rate`. Vectors (biases,
+        gains, class token …) do not decay.
         """
         brought = {name: p for name, p in self.clip.named_parameters() if not self.frozen(name)}
         if self.stage == "adapt":
@@ -171,11 +181,16 @@ class CLIP4IDC(System):
                 *by_decay(self.pair.parameters(), 1.0),
                 *by_decay(brought.values(), self.config.clip_rate),
             ]
-        used = ("visual.", "token_embedding", "positional_embedding")
-        lent = [p for name, p in brought.items() if name.startswith(used)]
+        seeing, words = self.config.caption_clip_rate, self.config.word_rate
+        seeing = self.config.clip_rate if seeing is None else seeing
+        pictures, tables = (
+            [p for name, p in brought.items() if name.startswith(part)]
+            for part in (("visual.",), ("token_embedding", "positional_embedding"))
+        )
         return [
             *by_decay(self.captioner.parameters(), 1.0),
-            *by_decay([*self.pair.parameters(), *lent], self.config.clip_rate),
+            *by_decay([*self.pair.parameters(), *pictures], seeing),
+            *by_decay(tables, seeing if words is None else words),
         ]
 
     def frozen(self, name: str) -> bool:
@@ -191,21 +206,41 @@ class CLIP4IDC(System):
 
     def losses(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         if self.stage == "adapt":
-            return {"retrieval": self.retrieval_loss(batch.change)}
+            return {"retrieval": self.retrieval_loss(batch)}
         return {"caption": self.caption_loss(batch)}
 
-    def retrieval_loss(self, pairs: Pairs) -> Float[Tensor, ""]:
+    def retrieval_loss(self, batch: Batch) -> Float[Tensor, ""]:
         """(L_T-IP + L_IP-T) / 2 over the batches of all processes, in nats.
 
         s[i, j] = exp(logit_scale) cos(t_i, v_j),  L_T-IP = info_nce(s),  L_IP-T = info_nce(s^T)
+
+        unchanged="negatives": the vectors v_(B+1) … v_2B of the pairs without a change stand among those that a sentence
+        chooses from, and are nobody's; s then is (B, 2B) in L_T-IP. They show the same objects, so that the objects which
+        a sentence names do not tell its pair from its own scene unchanged. Raises UserError for data without such pairs.
         """
-        texts, vectors = gather(self.embed_words(pairs.words)), gather(self.embed_pairs(pairs))
+        passes = [batch.change]
+        if self.config.unchanged == "negatives":
+            if batch.no_change is None:
+                raise UserError(
+                    "model.unchanged is “negatives”, but these data have no pairs without a change; set "
+                    "model.unchanged=unused."
+                )
+            passes.append(batch.no_change)
+        texts = gather(self.embed_words(batch.change.words))
+        vectors, *unchanged = (gather(unit(self.pair.vector(hidden))) for hidden in self.hidden(passes))
         with torch.autocast(texts.device.type, enabled=False):
-            similarity = self.clip.logit_scale.exp() * texts @ vectors.T
+            scaled = self.clip.logit_scale.exp() * texts
+            similarity = scaled @ vectors.T
+            nobodys = [scaled @ each.T for each in unchanged]
         if self.config.duplicates == "ignored":
-            similarity = similarity.masked_fill(equal_to_others(gather(pairs.words)), -math.inf)
-        from_texts, from_pairs = pieces.info_nce(similarity), pieces.info_nce(similarity.T)
-        return (from_texts + from_pairs) / 2
+            similarity = similarity.masked_fill(equal_to_others(gather(batch.change.words)), -math.inf)
+        own = torch.arange(len(similarity), device=similarity.device)
+        from_texts = (
+            F.cross_entropy(torch.cat([similarity, *nobodys], 1), own)
+            if nobodys
+            else pieces.info_nce(similarity)
+        )
+        return (from_texts + pieces.info_nce(similarity.T)) / 2
 
     def caption_loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Cross-entropy of the next word, a mean over words: that of the change pairs plus that of the others, in nats."""
@@ -276,13 +311,19 @@ def check(config: CLIP4IDCConfig, grid_shape: tuple[int, int, int], clip: Any, l
     size = visual.image_size
     if grid_shape != (3, *size):
         raise UserError(
-            f"this CLIP sees pictures {(3, *size)}, the data holds {tuple(grid_shape)}; set data.backbone=pixels{size[0]} "
-            f"and run `python data_scripts/extract_features.py --backbone pixels{size[0]}`."
+            f"this CLIP sees pictures {(3, *size)}, the data holds {tuple(grid_shape)}. Set data.backbone=pixels{size[0]} "
+            f"and run {extraction(Path('ROOT', f'features_pixels{size[0]}'))}, ROOT being data.root."
         )
     blocks = len(visual.transformer.resblocks)
-    if not 0 <= config.intra_layers < blocks:
+    if config.intra_layers >= blocks:
         raise UserError(
             f"model.intra_layers is {config.intra_layers}; this CLIP has {blocks} picture blocks, so take 0 … {blocks - 1}."
+        )
+    deepest = max(blocks, len(clip.transformer.resblocks))
+    if config.freeze_layers > deepest:
+        raise UserError(
+            f"model.freeze_layers is {config.freeze_layers}; this CLIP's towers have at most {deepest} blocks, so take "
+            f"-1 … {deepest}."
         )
     words, width = clip.token_embedding.weight.shape
     if visual.output_dim != width:
@@ -293,13 +334,9 @@ def check(config: CLIP4IDCConfig, grid_shape: tuple[int, int, int], clip: Any, l
         raise UserError(
             f"model.heads is {config.heads}; it must divide {width}, the width of this CLIP's words."
         )
-    if not 2 <= config.max_words <= clip.context_length:
+    if config.max_words > clip.context_length:
         raise UserError(
-            f"model.max_words is {config.max_words}; this CLIP reads up to {clip.context_length}, at least 2."
-        )
-    if not 0 <= config.vary < 1:
-        raise UserError(
-            f"model.vary is {config.vary}; it is a share, 0 for none and less than 1, such as 0.08."
+            f"model.max_words is {config.max_words}; this CLIP reads up to {clip.context_length}."
         )
     end = language.special.end
     finds_end = clip.text_eos_id == end if clip.text_pool_type == "eos" else end == words - 1

@@ -10,9 +10,10 @@ import torch
 from idc.captioner.search import END, NULL, START, Search, search_captions
 from idc.data.batch import Batch, Pairs
 from idc.metrics.captions import score_captions
-from idc.pieces.attention import SelfAttention
+from idc.pieces.attention import MultiHeadAttention, SelfAttention
 from idc.pieces.chosen import pieces
 from idc.systems.clip4idc import CLIP4IDC
+from idc.systems.clip4idc.captioner import EncoderLayer, LayerwiseDecoderLayer
 from tests.systems import literal_clip4idc as literal
 from tests.systems.clip4idc.tiny import OWN, SETTINGS, batch, build, pairs
 
@@ -92,6 +93,21 @@ def test_every_layer_sees_another_memory(trained: CLIP4IDC) -> None:
     first, second = trained.captioner.seen(tokens)
     assert torch.equal(first, trained.captioner.encoder[0](tokens))
     assert torch.equal(second, trained.captioner.encoder[1](first))
+
+
+def test_in_training_every_step_is_dropped_and_what_it_adds_to_stays() -> None:
+    x = torch.randn(2, 5, 8)
+    encoder, decoder = EncoderLayer(8, 2, 12, 1.0), LayerwiseDecoderLayer(8, 2, 12, 1.0)
+    assert torch.equal(encoder(x), encoder.output_norm(encoder.attention_norm(x)))
+    assert torch.equal(decoder.after_words(x, x), decoder.self_norm(x))
+    assert torch.equal(decoder.after_picture(x, x), decoder.cross_norm(x))
+    assert torch.equal(decoder.think(x), decoder.output_norm(x))
+    captioner = build(dropout=0.5).train().captioner
+    entered = captioner.enter(torch.full((8, 8), 5))
+    assert 0.4 < (entered == 0).double().mean() < 0.6  # of 1,024
+    shares = {each.p for each in captioner.modules() if isinstance(each, torch.nn.Dropout)}
+    looks = {each.dropout for each in captioner.modules() if isinstance(each, MultiHeadAttention)}
+    assert shares == looks == {0.5}
 
 
 def test_it_begins_by_knowing_nothing() -> None:

@@ -10,6 +10,7 @@ from idc.data.batch import Batch, Pairs
 from idc.systems.clip4idc import CLIP4IDC
 from tests.systems import literal_clip4idc as literal
 from tests.systems.clip4idc.tiny import LENGTH, SETTINGS, batch, build
+from tests.systems.clip4idc.tiny import pairs as make_pairs
 
 HEADS, LAYERS = SETTINGS["heads"], SETTINGS["layers"]
 
@@ -55,7 +56,7 @@ def test_vectors_and_their_loss(system: CLIP4IDC, state: literal.State) -> None:
     ):
         assert torch.allclose(mine, torch.stack([each / each.norm() for each in theirs]), atol=1e-10)
     expected = literal.retrieval_loss(state, texts, vectors)
-    assert system.retrieval_loss(pairs).item() == pytest.approx(expected.item(), abs=1e-10)
+    assert system.retrieval_loss(Batch(pairs, None)).item() == pytest.approx(expected.item(), abs=1e-10)
 
 
 def test_sentences_are_read_as_open_clip_reads_them(system: CLIP4IDC) -> None:
@@ -84,6 +85,17 @@ def test_logits_and_their_loss(system: CLIP4IDC, state: literal.State) -> None:
             assert torch.allclose(row[: len(ids) - 1], theirs[: len(ids) - 1], atol=1e-10)
         expected = expected + literal.caption_loss(logits, targets)
     assert system.caption_loss(both).item() == pytest.approx(expected.item(), abs=1e-10)
+
+
+def test_a_long_sentence_teaches_as_many_words_as_are_read(system: CLIP4IDC) -> None:
+    long = make_pairs(3, shortest=5)  # START, five words, END
+    cut = long.words[:, :6].clone()
+    cut[:, 5] = END
+    taught = [
+        each.caption_loss(Batch(Pairs(long.before, long.after, words, long.image_ids), None)).item()
+        for each, words in ((build(max_words=5), long.words), (system, cut))
+    ]
+    assert taught[0] == pytest.approx(taught[1], abs=1e-12)
 
 
 def test_a_batch_without_distractors_has_one_term(system: CLIP4IDC) -> None:

@@ -17,12 +17,12 @@ from idc.training.loop import Losses, Sealed
 from tests.systems.clip4idc.tiny import batch, build
 from tests.systems.test_negatives import rows
 
-STAGES = ("adapt", "caption")
+STAGES = {"adapt": {}, "adapt, unchanged": {"unchanged": "negatives"}, "caption": {}}
 
 
 def system_in(stage: str) -> CLIP4IDC:
-    system = build(freeze_layers=-1, duplicates="ignored")
-    system.begin(stage)
+    system = build(freeze_layers=-1, duplicates="ignored", **STAGES[stage])
+    system.begin(stage.split(",")[0])
     trained = {id(parameter) for parameter in system.trained_parameters()}
     for parameter in system.parameters():
         parameter.requires_grad_(id(parameter) in trained)

@@ -12,7 +12,7 @@ from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.systems import system_class
-from idc.systems.clip4idc import CLIP4IDC, CLIP4IDCConfig
+from idc.systems.clip4idc import CLIP4IDC, CLIP4IDCConfig, check
 from idc.systems.clip4idc.clip import architecture_plan
 from tests.systems.clip4idc.tiny import SIZE, WORDS, batch, build, pairs, plan
 
@@ -36,6 +36,11 @@ def test_parameter_totals_are_the_published_ones(published: CLIP4IDC) -> None:
     )
     assert (clip + pair, pair, captioner) == (151_357_185, 79_872, 22_383_360)
     assert sum(p.numel() for p in published.parameters()) == 173_740_545
+
+
+def test_features_of_another_size_are_refused(published: CLIP4IDC) -> None:
+    with pytest.raises(UserError, match=r"data\.backbone=pixels224 .*--root ROOT --backbone pixels224`"):
+        check(published.config, (3, 96, 96), published.clip, published.language)
 
 
 def test_shapes_are_the_published_ones(published: CLIP4IDC) -> None:
@@ -136,6 +141,19 @@ def test_captioning_trains_the_captioner_in_full_and_what_sees_a_little() -> Non
     assert moved(build(clip_rate=0.25), "adapt") == moved(system, "adapt"), "stages leave nothing behind"
 
 
+def test_what_sees_and_the_words_can_have_rates_of_their_own() -> None:
+    settings = {"freeze_layers": -1, "clip_rate": 0.25, "caption_clip_rate": 0.125}
+    system = build(**settings, word_rate=0.5)
+    rates = moved(system, "caption")
+    tables = {"clip.token_embedding.weight", "clip.positional_embedding"}
+    assert {name for name, rate in rates.items() if rate == 0.5} == tables
+    seeing = of(system, "pair.") | of(system, "clip.visual.")
+    assert {name for name, rate in rates.items() if rate == 0.125} == seeing
+    assert moved(system, "adapt") == moved(build(freeze_layers=-1, clip_rate=0.25), "adapt")
+    like_pictures = moved(build(**settings), "caption")
+    assert {name for name, rate in like_pictures.items() if rate == 0.125} == seeing | tables
+
+
 def test_what_is_frozen_is_a_choice() -> None:
     tables = {"clip.token_embedding.weight", "clip.positional_embedding"}
     everything = moved(build(freeze_layers=-1), "caption")
@@ -178,7 +196,7 @@ def test_equal_sentences_need_not_be_each_others_negatives() -> None:
     known = pairs(4)
     twice = Pairs(known.before, known.after, known.words[[0, 1, 2, 0]], known.image_ids)
     published, fair = build(), build(duplicates="ignored")
-    assert torch.equal(published.retrieval_loss(known), fair.retrieval_loss(known))
+    assert torch.equal(published.retrieval_loss(Batch(known, None)), fair.retrieval_loss(Batch(known, None)))
     texts, vectors = fair.embed_words(twice.words), fair.embed_pairs(twice)
     s = fair.clip.logit_scale.exp() * texts @ vectors.T
     s[0, 3] = s[3, 0] = -math.inf
@@ -186,8 +204,23 @@ def test_equal_sentences_need_not_be_each_others_negatives() -> None:
     expected = (
         s.log_softmax(1)[diagonal, diagonal].mean() + s.log_softmax(0)[diagonal, diagonal].mean()
     ) / -2
-    assert fair.retrieval_loss(twice).item() == pytest.approx(expected.item(), abs=1e-12)
-    assert fair.retrieval_loss(twice) < published.retrieval_loss(twice)
+    assert fair.retrieval_loss(Batch(twice, None)).item() == pytest.approx(expected.item(), abs=1e-12)
+    assert fair.retrieval_loss(Batch(twice, None)) < published.retrieval_loss(Batch(twice, None))
+
+
+def test_pairs_without_a_change_can_be_negatives_of_sentences() -> None:
+    known, system = batch(3), build(unchanged="negatives")
+    assert known.no_change is not None
+    t, v = system.embed_words(known.change.words), system.embed_pairs(known.change)
+    s = system.clip.logit_scale.exp() * t @ torch.cat([v, system.embed_pairs(known.no_change)]).T
+    diagonal = torch.arange(3)
+    expected = (
+        s.log_softmax(1)[diagonal, diagonal].mean() + s[:, :3].log_softmax(0)[diagonal, diagonal].mean()
+    ) / -2
+    assert system.retrieval_loss(known).item() == pytest.approx(expected.item(), abs=1e-12)
+    assert system.retrieval_loss(known) > build().retrieval_loss(known)
+    with pytest.raises(UserError, match=r"no pairs without a change; set model\.unchanged=unused"):
+        system.retrieval_loss(Batch(known.change, None))
 
 
 def test_vectors_have_length_one() -> None:
@@ -200,9 +233,9 @@ def test_in_half_precision_similarities_are_not() -> None:
     system = build().float()
     data = pairs(4)
     data = Pairs(data.before.float(), data.after.float(), data.words, data.image_ids)
-    exact = system.retrieval_loss(data)
+    exact = system.retrieval_loss(Batch(data, None))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = system.retrieval_loss(data)
+        loss = system.retrieval_loss(Batch(data, None))
         assert system.embed_pairs(data).dtype == torch.float32
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(exact.item(), abs=0.2)
@@ -236,9 +269,10 @@ def test_a_snapshot_is_rebuilt_from_its_description() -> None:
 @pytest.mark.parametrize(
     ("settings", "shape", "complaint"),
     [
-        ({}, (3, 96, 96), "pixels12"),
+        ({}, (3, 96, 96), r"data\.backbone=pixels12 .*--root ROOT --backbone X`"),
         ({"intra_layers": 3}, (3, SIZE, SIZE), r"0 … 2"),
         ({"heads": 3}, (3, SIZE, SIZE), "divide 16"),
+        ({"freeze_layers": 4}, (3, SIZE, SIZE), r"model\.freeze_layers is 4; .*-1 … 3"),
         ({"max_words": 11}, (3, SIZE, SIZE), "up to 10"),
     ],
 )

@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from idc.config import checked
+from idc.data.batch import Batch
 from idc.errors import UserError
+from idc.systems.clip4idc import CLIP4IDCConfig
 from idc.systems.clip4idc.vary import vary
 from tests.systems.clip4idc.tiny import batch, build
 
@@ -57,15 +60,15 @@ def test_both_pictures_of_a_pair_are_moved_alike_and_anew_at_every_step() -> Non
     assert not torch.allclose(first, same.before)
     assert not torch.allclose(system.varied([same.before])[0], first)
     torch.manual_seed(5)
-    once = system.retrieval_loss(change)
+    once = system.retrieval_loss(Batch(change, None))
     torch.manual_seed(5)
-    assert torch.equal(system.retrieval_loss(change), once)
+    assert torch.equal(system.retrieval_loss(Batch(change, None)), once)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_what_is_no_share_is_refused(share: float) -> None:
-    with pytest.raises(UserError, match=r"model\.vary is .*less than 1"):
-        build(vary=share)
+    with pytest.raises(UserError, match=r"“model\.vary” is .*must be .*than"):
+        checked(CLIP4IDCConfig, {"vary": share}, "model")
 
 
 def test_nothing_is_moved_in_use_nor_unless_asked_for() -> None:
