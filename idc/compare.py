@@ -4,10 +4,11 @@
         configs/clip4idc/laptop.yaml:stages.adapt.skip=true \\
         --label SCORER+CBR --label CLIP4IDC --label "CLIP4IDC, not adapted" --seeds 0,1,2 --minutes 8 --out runs/compare
 
-An entry is a configuration, with overrides of its own after colons, or the folder of a finished run. Every configuration
-is trained by the ordinary training, once for each seed, in OUT/runs. The best snapshot on val captions the test split,
-and all captions are scored against the same references, tokenized in the same way. Writes OUT/comparison.json,
-OUT/comparison.md and OUT/comparison.png. Interrupted, the same command goes on; what is finished is not done again.
+An entry is a configuration, with overrides of its own after colons, or the folder of a finished run, or of the runs of
+several seeds as `idc.train --seeds` leaves them. Every configuration is trained by the ordinary training, once for each
+seed, in OUT/runs. The best snapshot on val captions the test split, and all captions are scored against the same
+references, tokenized in the same way. Writes OUT/comparison.json, OUT/comparison.md and OUT/comparison.png. Interrupted,
+the same command goes on; what is finished is not done again.
 """
 
 from __future__ import annotations
@@ -150,15 +151,35 @@ def make_entry(text: str, label: str | None, seeds: Sequence[int], out: Path, bu
     name, *overrides = re.split(r":(?=[\w.]+=)", text)
     path = Path(name)
     if path.is_dir():
-        if overrides or not (path / "config.yaml").is_file():
-            reason = "cannot be changed any more" if overrides else "has no config.yaml, so it is no run"
-            raise UserError(f"{path} {reason}. Give the folder of a finished run, or a configuration.")
-        config = load_config(path / "config.yaml", [f"runs={path.parent}", f"exp_name={path.name}"])
-        return Entry(label or path.name, text, (config,), finished=True)
+        if overrides:
+            raise UserError(f"{path} cannot be changed any more. Give its folder alone, or a configuration.")
+        return Entry(label or path.name, text, finished_runs(path), finished=True)
     label = label or " ".join([*path.with_suffix("").parts[-2:], *overrides])
     overrides += budget.settings(text, path, overrides)
     runs = seed_configs(path, [*overrides, f"runs={out / 'runs'}", f"exp_name={slug(label)}"], seeds)
     return Entry(label, text, tuple(runs.values()))
+
+
+def finished_runs(path: Path) -> tuple[Config, ...]:
+    """The configurations of the run in a folder, or of the runs in its folders seed<k>, by seed.
+
+    Raises UserError for a folder without a run, and for a run that has not taken all its steps.
+    """
+    files = [path / "config.yaml"] if (path / "config.yaml").is_file() else path.glob("seed*/config.yaml")
+    runs = [load_config(file, [f"runs={file.parents[1]}", f"exp_name={file.parent.name}"]) for file in files]
+    if not runs:
+        raise UserError(
+            f"{path} has no config.yaml, nor folders seed0, seed1, … with one, so it is no run. Give the folder of a "
+            "finished run, or a configuration."
+        )
+    for config in runs:
+        done = snapshot_steps(config.run_folder)[-1:]
+        if done != [config.train.steps]:
+            raise UserError(
+                f"{config.run_folder} is not finished: it has taken {done[0] if done else 0} of {config.train.steps} "
+                "steps. Train it to its end with --resume."
+            )
+    return tuple(sorted(runs, key=lambda config: config.seed))
 
 
 def check_entries(entries: Sequence[Entry]) -> None:
@@ -264,6 +285,8 @@ def describe(entry: Entry, runs: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "system": config.system,
         "backbone": config.data.backbone,
         "data": config.data.root,
+        "training_scenes": len(open_split(config, "train")),
+        "trained_before": entry.finished,
         "stages": [
             {
                 "stage": stage.present.name,
@@ -295,20 +318,21 @@ def markdown(result: dict[str, Any]) -> str:
         stages = [
             f"{stage['stage']} {stage['steps']:,} x {stage['batch_size']}" for stage in system["stages"]
         ]
+        training = f"{', '.join(stages)} of {system['training_scenes']:,}"
         size = f"{millions(system['parameters'])} ({millions(system['trained_parameters'])})"
         cells = [with_deviation(system["figures"].get(name), *FIGURES[name][1:]) for name in names]
-        lines.append(
-            [system["label"], system["backbone"], size, ", ".join(stages), str(len(system["seeds"])), *cells]
-        )
+        lines.append([system["label"], system["backbone"], size, training, str(len(system["seeds"])), *cells])
     rows = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
     test, budget = result["test"], result["budget"]
-    limits = [
-        f"{value:,g} {name} of training for each run" for name, value in budget.items() if value is not None
-    ]
+    limits = [f"{value:,g} {name}" for name, value in budget.items() if value is not None]
+    before = [system["label"] for system in systems if system["trained_before"]]
+    trained = f"{limits[0]} of training for each run" if limits else "trained as configured"
+    if before and limits:
+        trained += f", except {', '.join(before)}: trained before, as configured"
     return (
         f"{rows}\n\nMean ± standard deviation over the seeds, on {test['pairs']:,} pairs with {test['references']:,} "
-        f"reference captions; {limits[0] if limits else 'trained as configured'}. *sees*: the backbone that the pictures "
-        "go through beforehand, which is not among the parameters. *training*: stages, steps x scenes a step.\n"
+        f"reference captions; {trained}. *sees*: the backbone that the pictures go through beforehand, which is not among "
+        "the parameters. *training*: stages, steps x scenes a step, and how many scenes there are.\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -230,6 +231,36 @@ def test_a_run_that_was_trained_elsewhere_is_loaded(place: Path, monkeypatch: py
     assert {path for path in (place / "out").rglob("*") if path.is_file()} == listing
 
 
+@pytest.mark.java
+def test_the_seeds_of_an_experiment_are_loaded_together(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "train", refuse)
+    arguments = ["out/runs/a", "a.yaml", "--label", "there", "--label", "A", "--seeds", "0", "--steps", "4"]
+    shutil.copytree("out/runs/a/seed0", "new/runs/a/seed0")
+    assert call(monkeypatch, *arguments, "--out", "new") == 0
+    there, here = result_of(place / "new")["systems"]
+    assert list(there["seeds"]) == ["0", "1"] and (there["trained_before"], here["trained_before"]) == (
+        True,
+        False,
+    )
+    before = result_of(place / "out")["systems"][0]["seeds"]
+    assert [there["seeds"][seed]["CIDEr"] for seed in before] == [run["CIDEr"] for run in before.values()]
+    table = (place / "new" / "comparison.md").read_text(encoding="utf-8")
+    assert "4 steps of training for each run, except there: trained before, as configured" in table
+    assert table.count(f"caption 4 x 4 of {there['training_scenes']} |") == 2
+
+
+def test_an_unfinished_run_is_not_taken(place: Path) -> None:
+    config = place / "out/runs/a/seed1/config.yaml"
+    config.write_text(
+        re.sub(r"steps: 4\b", "steps: 40", config.read_text(encoding="utf-8")), encoding="utf-8"
+    )
+    for folder in ("out/runs/a", "out/runs/a/seed1"):
+        with pytest.raises(
+            UserError, match=r"seed1 is not finished: it has taken 4 of 40 steps\. .*--resume"
+        ):
+            make_entry(folder, None, [0], place / "new", Budget(4, None, place / "new"))
+
+
 def test_a_run_of_other_settings_is_not_taken(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,10 +303,13 @@ def stages(settings: list[str], *overrides: str) -> dict[str, Any]:
 
 
 def test_steps_are_shared_by_the_stages(tmp_path: Path) -> None:
-    found = stages(Budget(850, None, tmp_path).settings("x", LAPTOP, []))
-    assert {name: stage.train.steps for name, stage in found.items()} == {"adapt": 350, "caption": 500}
-    assert {name: stage.optim.warmup for name, stage in found.items()} == {"adapt": 35, "caption": 50}
-    assert {name: stage.train.snapshot_every for name, stage in found.items()} == {"adapt": 35, "caption": 50}
+    found = stages(Budget(800, None, tmp_path).settings("x", LAPTOP, []))
+    assert {name: stage.train.steps for name, stage in found.items()} == {"adapt": 300, "caption": 500}
+    assert {name: stage.optim.warmup for name, stage in found.items()} == {"adapt": 35, "caption": 20}
+    assert {name: stage.train.snapshot_every for name, stage in found.items()} == {
+        "adapt": 75,
+        "caption": 100,
+    }
 
 
 def test_a_stage_that_is_skipped_leaves_its_steps_to_the_others(tmp_path: Path) -> None:
@@ -288,7 +322,7 @@ def test_minutes_become_steps_by_the_time_that_one_takes(tmp_path: Path) -> None
     known = {"x": {"adapt": 0.5, "caption": 0.1}}
     (tmp_path / "step_seconds.json").write_text(json.dumps(known), encoding="utf-8")
     found = stages(Budget(None, 1.5, tmp_path).settings("x", LAPTOP, []))
-    assert {name: stage.train.steps for name, stage in found.items()} == {"adapt": 140, "caption": 200}
+    assert {name: stage.train.steps for name, stage in found.items()} == {"adapt": 135, "caption": 225}
 
 
 def test_the_time_of_a_step_is_found_out_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,7 +383,7 @@ def test_other_references_are_refused(place: Path) -> None:
         (["a.yaml", "--steps", "0"], "--steps is 0"),
         (["a.yaml", "--minutes", "-1"], "--minutes is -1"),
         (["a.yaml", "--seeds", "one"], "--seeds one"),
-        (["data"], "data has no config.yaml"),
+        (["data"], "data has no config.yaml, nor folders seed0"),
         (["out/runs/a/seed0:optim.lr=1"], "seed0 cannot be changed any more"),
         (["none.yaml"], "there is no configuration at none.yaml"),
         (["a.yaml:optim.rl=1"], "did you mean “optim.lr”"),
