@@ -8,7 +8,7 @@ the loader's own reader, which is no slower than the released one.
 
 Whether the C library keeps the memory of a batch for the next one, or asks the system for new pages, differs from process
 to process, and a peer of many small files costs 24 or 70 ms accordingly. The full cases take it as it comes, as a training
-does. In the small ones, which later runs are held against, memory is always kept: their ratios are smaller and steady.
+does. In the small ones, which later runs are held against, memory is always kept, so that their ratios are steady.
 """
 
 from __future__ import annotations
