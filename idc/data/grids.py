@@ -105,21 +105,22 @@ class NpyGrids(Grids):
         return frozenset(name for folder in folders if folder.is_dir() for name in os.listdir(folder))  # noqa: PTH208 - names alone, no Path objects
 
     def read(self, file: Path) -> NDArray[np.floating]:
-        again = anew(self.path, "npy")
         try:
             grid = np.load(file, allow_pickle=False)
         except FileNotFoundError as error:
-            raise UserError(f"the features {file} are missing; {again}, skipping those it finds.") from error
+            raise UserError(
+                f"the features {file} are missing; {anew(self.path, 'npy')}, skipping those it finds."
+            ) from error
         except (ValueError, EOFError, OSError, SyntaxError) as error:
             raise UserError(
-                f"the features {file} cannot be read ({error}); the file may be truncated. Delete it; {again}, "
-                "skipping those it finds."
+                f"the features {file} cannot be read ({error}); the file may be truncated. Delete it; "
+                f"{anew(self.path, 'npy')}, skipping those it finds."
             ) from error
         expected = getattr(self, "shape", None)
         if grid.ndim != 3 or grid.dtype.kind != "f" or grid.shape != (expected or grid.shape):
             raise UserError(
                 f"{file} has shape {grid.shape} and type {grid.dtype}, not {expected or '(C, H, W)'} and float32. "
-                f"Delete it; {again}, or download it again."
+                f"Delete it; {anew(self.path, 'npy')}, or download it again."
             )
         return grid
 
