@@ -12,11 +12,13 @@ where l counts bigrams, not words. Captions are tokenized strings: words separat
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -53,12 +55,16 @@ class Cider:
         self.grams, place = torch.cat([gram, gram.new_zeros(1)]).unique(return_inverse=True)
         total, most = len(self.grams), int(count.max())
         # Sorted by image, n-gram and reference, so that all references of an image that have an n-gram stand together.
-        entry = (owner[caption] * total + place[:-1]) * most + number[caption]
+        entry = (owner * total * most + number)[caption] + place[:-1] * most
         entry, frequency = entry.unique(return_counts=True)
-        self.code = entry // most
-        place = self.code % total
-        self.caption = self.first[self.code // total] + entry % most
-        images = torch.bincount(self.code.unique_consecutive() % total, minlength=total).clamp(min=1)
+        code = entry // most
+        place = code % total
+        self.caption = self.first[code // total] + entry % most
+        met, having = code.unique_consecutive(return_counts=True)
+        # An n-gram of nobody stands first, here, too.
+        self.code, self.having = F.pad(met, (1, 0), value=-1), F.pad(having, (1, 0))
+        self.begin = self.having.cumsum(0) - self.having
+        images = torch.bincount(met % total, minlength=total).clamp(min=1)
         self.log_images = torch.tensor(float(len(count)), dtype=torch.float64).log()
         self.idf = self.log_images - images.double().log()
         self.weight = frequency * self.idf[place]
@@ -68,18 +74,18 @@ class Cider:
     def encode(self, captions: Sequence[str], words: dict[str, int]) -> Int[Tensor, "C L"]:
         """Word numbers, 0 behind the end; new words are numbered and put into `words`."""
         rows = [text.split() for text in captions]
-        said = list(chain.from_iterable(rows))
-        for word in dict.fromkeys(said):
-            words.setdefault(word, len(words) + 1)
+        said = list(itertools.chain.from_iterable(rows))
+        numbering = defaultdict(itertools.count(len(words) + 1).__next__, words)
+        numbers = np.fromiter(map(numbering.__getitem__, said), np.int64, len(said))
+        words |= numbering
         if len(words) > MOST_WORDS:
             raise UserError(
                 f"{len(words)} different words came, but only {MOST_WORDS} can be numbered; score fewer images at once."
             )
-        length = torch.tensor(list(map(len, rows)))
-        ids = torch.zeros(len(rows), max(N, int(length.max())), dtype=torch.int64)
-        numbers = np.fromiter(map(words.__getitem__, said), np.int64, len(said))
-        ids[torch.arange(ids.shape[1]) < length[:, None]] = torch.from_numpy(numbers)
-        return ids
+        length = np.array(list(map(len, rows)))
+        ids = np.zeros((len(rows), max(N, length.max())), np.int64)
+        ids[np.arange(ids.shape[1]) < length[:, None]] = numbers
+        return torch.from_numpy(ids)
 
     def score(self, candidates: Sequence[str], images: Sequence[int] | Tensor) -> Float[Tensor, "C"]:
         """CIDEr-D of each candidate against the references of its image, as float64.
@@ -102,18 +108,17 @@ class Cider:
         grams, place = gram.unique(return_inverse=True)
         seen, frequency = (caption * len(grams) + place).unique(return_counts=True)
         caption, gram = seen // len(grams), grams[seen % len(grams)]
-        known, place = self.find(gram)
+        known, place = find(self.grams, gram)
         weight = frequency * torch.where(known, self.idf[place], self.log_images)
         n = order(gram)
         norm = norms(caption, n, weight, len(ids))
 
         # Every n-gram of a candidate meets the references of its image that have it, too.
-        code = image[caption] * len(self.grams) + place
-        begin = torch.searchsorted(self.code, code)
-        meetings = (torch.searchsorted(self.code, code, right=True) - begin) * known
-        own = torch.arange(len(code)).repeat_interleave(meetings)
+        meets, place = find(self.code, image[caption] * len(self.grams) + place)
+        meetings = self.having[place] * (meets & known)
+        own = torch.arange(len(place)).repeat_interleave(meetings)
         steps = torch.arange(len(own)) - (meetings.cumsum(0) - meetings)[own]
-        other = begin[own] + steps
+        other = self.begin[place][own] + steps
         product = torch.minimum(weight[own], self.weight[other]) * self.weight[other]
 
         # A pair is a candidate with one of its image's references.
@@ -131,10 +136,11 @@ class Cider:
         total = torch.zeros(len(ids), dtype=torch.float64).index_add_(0, candidate, match.mean(1))
         return 10 * total / count
 
-    def find(self, gram: Int[Tensor, "E"]) -> tuple[Tensor, Int[Tensor, "E"]]:
-        """Whether n-grams occur in the references, and their places among them (any place, if not)."""
-        place = torch.searchsorted(self.grams, gram).clamp(max=len(self.grams) - 1)
-        return self.grams[place] == gram, place
+
+def find(known: Int[Tensor, "K"], wanted: Int[Tensor, "E"]) -> tuple[Tensor, Int[Tensor, "E"]]:
+    """Whether numbers are among the known ones, which ascend, and their places there (any place, if not)."""
+    place = torch.searchsorted(known, wanted).clamp(max=len(known) - 1)
+    return known[place] == wanted, place
 
 
 def n_grams(ids: Int[Tensor, "C L"]) -> tuple[Int[Tensor, "E"], Int[Tensor, "E"]]:
