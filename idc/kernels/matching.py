@@ -161,9 +161,9 @@ class TiledMatching(torch.autograd.Function):
         )
         for_query = for_key = None
         if ctx.needs_input_grad[0]:
-            for_query = from_key.collect(key) + from_query.spread(key)
+            for_query = from_key.collect(key).add_(from_query.spread(key))
         if ctx.needs_input_grad[1]:
-            for_key = from_query.collect(query) + from_key.spread(query)
+            for_key = from_query.collect(query).add_(from_key.spread(query))
         return for_query, for_key, None, None, None
 
 
