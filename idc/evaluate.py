@@ -32,8 +32,8 @@ def read_results(path: Path) -> dict[str, str]:
             raise UserError(f"{file} is missing; `python -m idc.test` writes it.")
         try:
             rows = json.loads(file.read_text(encoding="utf-8"))
-            captions |= {str(row["image_id"]): row["caption"] for row in rows}
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            captions |= {str(row["image_id"]): row["caption"].strip() for row in rows}
+        except (json.JSONDecodeError, AttributeError, TypeError, KeyError) as error:
             raise UserError(
                 f'{file} is not a list of {{"image_id": …, "caption": …}} ({error!r}); run idc.test again.'
             ) from error
@@ -89,6 +89,10 @@ def evaluate(
             if ids:
                 report["by_type"][type] = scorer.score(ids)
     if scenes is not None:
+        if not scenes.is_file():
+            raise UserError(
+                f"there are no scene graphs at {scenes}; give the scenes.jsonl of a rendered world."
+            )
         needed = {scene_id(f"_{name.removesuffix('_n')}") for name in predictions}
         records = (json.loads(line) for line in scenes.read_text(encoding="utf-8").splitlines())
         report["facts"] = score_facts(

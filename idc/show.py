@@ -437,6 +437,11 @@ def show_run(run: Path, snapshot: str, split: str, count: int, out: Path) -> Non
     if not (run / "config.yaml").is_file():
         raise UserError(f"{run} is no run: it has no config.yaml. `python -m idc.train` writes runs.")
     data = load_config(run / "config.yaml").data
+    if data.kind != "clevr_change":
+        raise UserError(
+            f"{run} was trained on {data.kind}, and the report is about triples as those of CLEVR-Change. idc.test and "
+            "idc.evaluate take any data; `python -m idc.show --before A --after B` captions two pictures."
+        )
     root, features = Path(data.root), Path(data.path("grids"))
     folder = BUNDLED if snapshot == "bundled" else find_snapshot(run, snapshot)
     same = features.exists() and read_facts(folder).backbone == data.backbone

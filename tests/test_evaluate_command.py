@@ -86,6 +86,11 @@ def test_errors_name_the_file_and_the_way_out(world: Path, tmp_path: Path) -> No
         evaluate(tmp_path, world, **fast)
     with pytest.raises(UserError, match=r"preprocess_captions.py"):
         evaluate(world / "results", tmp_path, **fast)
+    with pytest.raises(UserError, match=r"no scene graphs at .*nowhere\.jsonl"):
+        evaluate(world / "results", world, scenes=tmp_path / "nowhere.jsonl", **fast)
+    (tmp_path / "null.json").write_text('[{"image_id": "0.png", "caption": null}]')
+    with pytest.raises(UserError, match=r"null\.json is not a list of"):
+        evaluate(tmp_path / "null.json", world, **fast)
     (tmp_path / "broken.json").write_text('[{"caption": "x"}]')
     with pytest.raises(UserError, match="image_id"):
         evaluate(tmp_path / "broken.json", world, **fast)

@@ -27,7 +27,17 @@ from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.metrics.facts import judge, parse
 from idc.report import about_others, curves_image, evenly, read_scores, write_report
-from idc.show import Captioner, Said, TripleCaptions, caption_pair, caption_world, heat, read_out, remark
+from idc.show import (
+    Captioner,
+    Said,
+    TripleCaptions,
+    caption_pair,
+    caption_world,
+    heat,
+    read_out,
+    remark,
+    show_run,
+)
 from idc.systems import system_class
 from idc.training.checkpoint import SnapshotFacts, save_snapshot, write_best
 from idc.training.log import METRICS
@@ -510,6 +520,12 @@ def refused(capsys: pytest.CaptureFixture[str], code: int) -> str:
 def truncated(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return path
+
+
+def test_a_run_on_other_data_has_no_report(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("exp_name: other\ndata: {kind: spot_the_diff}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"was trained on spot_the_diff.*--before A --after B"):
+        show_run(tmp_path, "best", "test", 2, tmp_path / "report.html")
 
 
 @pytest.mark.parametrize(
