@@ -219,7 +219,11 @@ def answer_html(
         + (f"<p>{truth}</p>" if truth else "")
         + "<p>Bright is where it looked: click on a word, or on "
         + f'<label class="all" for="look-0">the whole caption</label>.</p><div class="looks">{panels}</div>'
-        + (f"<h3>Captions of its data that it finds nearest (cosine)</h3><ol>{found}</ol>" if near else "")
+        + (
+            f"<h3>Captions of changes in its data that it finds nearest (cosine)</h3><ol>{found}</ol>"
+            if near
+            else ""
+        )
         + "</div>"
     )
 

@@ -173,7 +173,7 @@ class CLIP4IDC(System):
     def groups(self) -> list[Group]:
         """adapt: the pair's parameters in full, CLIP's at `clip_rate`. caption: the captioner's in full, those of
         CLIP's picture tower and of the pair at `caption_clip_rate`, those of the words at `word_rate`. Vectors (biases,
-        gains, class token …) do not decay.
+        gains, class token …) do not decay; in the release those of CLIP do, biases apart.
         """
         brought = {name: p for name, p in self.clip.named_parameters() if not self.frozen(name)}
         if self.stage == "adapt":
@@ -215,8 +215,8 @@ class CLIP4IDC(System):
         s[i, j] = exp(logit_scale) cos(t_i, v_j),  L_T-IP = info_nce(s),  L_IP-T = info_nce(s^T)
 
         unchanged="negatives": the vectors v_(B+1) … v_2B of the pairs without a change stand among those that a sentence
-        chooses from, and are nobody's; s then is (B, 2B) in L_T-IP. They show the same objects, so that the objects which
-        a sentence names do not tell its pair from its own scene unchanged. Raises UserError for data without such pairs.
+        chooses from, and are nobody's; s then is (B, 2B) in L_T-IP. They show the scenes as they were, so that a
+        sentence which finds its objects has not yet found its change. Raises UserError for data without such pairs.
         """
         passes = [batch.change]
         if self.config.unchanged == "negatives":

@@ -81,15 +81,13 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
     try:
         if kind == "hub":
             plan = architecture_plan(architecture)
+            if rest == "openai":
+                check_quick_gelu(plan, architecture)
             return create_model(architecture, pretrained=rest, precision="fp32"), plan
         plan = read_plan(path) or architecture_plan(architecture)
         clip = plan.build()
         if kind == "openai":
-            if not plan.config.get("quick_gelu"):
-                raise UserError(
-                    f"OpenAI's weights were trained with QuickGELU, and model.architecture={architecture} has none; set "
-                    f"model.architecture={architecture}-quickgelu."
-                )
+            check_quick_gelu(plan, architecture)
             clip.load_state_dict(openai_weights(path))
         elif plan.words is not None:
             clip.load_state_dict(load_file(path))
@@ -99,6 +97,15 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"model.clip={source} cannot be read: {reason} {MAKE}") from error
     return clip, plan
+
+
+def check_quick_gelu(plan: Plan, architecture: str | None) -> None:
+    """Raises UserError for an architecture that OpenAI's weights would be wrong in."""
+    if not plan.config.get("quick_gelu"):
+        raise UserError(
+            f"OpenAI's weights were trained with QuickGELU, and model.architecture={architecture} has none; set "
+            f"model.architecture={architecture}-quickgelu."
+        )
 
 
 def openai_weights(path: Path) -> dict[str, Tensor]:

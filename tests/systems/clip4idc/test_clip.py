@@ -83,6 +83,13 @@ def test_weights_of_a_named_architecture(layout: str, tmp_path: Path, tiny_archi
     assert equal(clip, again)
 
 
+def test_openais_weights_from_the_hub_need_their_activation() -> None:
+    with pytest.raises(
+        UserError, match=r"trained with QuickGELU.* set model\.architecture=ViT-B-32-quickgelu\."
+    ):
+        load_clip("hub:openai", "ViT-B-32")
+
+
 def test_the_hub_is_asked_for_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
