@@ -66,12 +66,16 @@ def main() -> None:
         )
     options = Options(arguments.released and arguments.released.resolve())
     below: list[str] = []
+    ran = 0
     for name in arguments.names or BENCHMARKS:
         result = run(name, arguments.size, options, arguments.only)
+        ran += len(result["cases"])
         if arguments.check:
             below += fallen(name, result["cases"])
-        else:
+        elif result["cases"]:
             store(name, arguments.size, result)
+    if not ran:
+        sys.exit(f"error: no case ran; none whose peer is there has “{arguments.only}” in its name")
     if below:
         sys.exit("error: slower than what is committed:\n" + "\n".join(below))
 

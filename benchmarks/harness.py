@@ -20,7 +20,6 @@ import datetime
 import gc
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -31,9 +30,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from idc.files import atomic_write
+from idc.machine import machine as taken_on
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ANSWER = "figures: "  # begins the line with which a process answers
@@ -210,17 +211,7 @@ def compare(benchmark: str, case: Case, options: Options, anew: bool = True) -> 
 
 def machine() -> dict[str, Any]:
     """What the figures were taken on."""
-    cpu = Path("/proc/cpuinfo")
-    name = re.search(r"model name\s*:\s*(.+)", cpu.read_text()) if cpu.is_file() else None
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": name[1] if name else platform.processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in PACKAGES},
-    }
+    return taken_on(PACKAGES)
 
 
 def commit() -> str:
@@ -277,10 +268,8 @@ def store(benchmark: str, size: str, result: dict[str, Any]) -> None:
     order = [case.name for case in module.CASES[size]]
     cases = sorted(kept + result["cases"], key=lambda case: order.index(case["case"]))
     whole = {**old, "goal": module.GOAL, "title": module.TITLE, size: {**result, "cases": cases}}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{benchmark}.json").write_text(
-        json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    with atomic_write(RESULTS / f"{benchmark}.json") as path:
+        path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
