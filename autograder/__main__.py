@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 
 FOR_INSTRUCTORS = ("grade", "report", "preview", "publish", "bundle")
 AND_MORE = """\
@@ -23,7 +23,7 @@ For instructors, each with --help of its own:
 """
 
 
-@command
+@continuing_command
 def main() -> None:
     has_grader = Path(__file__).with_name("commands.py").is_file()
     if sys.argv[1:2] and sys.argv[1] in FOR_INSTRUCTORS:

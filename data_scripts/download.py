@@ -17,10 +17,10 @@ from pathlib import Path
 
 from idc.data.download import ARCHIVES, PUBLISHED, download, download_published
 from idc.data.listed import PICTURES
-from idc.errors import command
+from idc.errors import continuing_command
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

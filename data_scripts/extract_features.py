@@ -17,10 +17,10 @@ from pathlib import Path
 from idc.backbones import BACKBONES, load_backbone
 from idc.data import LISTED, kind_of_folder
 from idc.data.features import check_agreement, device_of, extract_flat, extract_npy
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 from idc.world.layout import Settings, render_world, split_sizes
 from idc.world.render import RAW_SAMPLES, SAMPLES, denoiser_available
 
@@ -27,7 +27,7 @@ def width_and_height(text: str) -> tuple[int, int]:
     return width, height
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from idc.backbones.rendered import INPUT_SIZE, RenderedBackbone, squash
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 from idc.files import atomic_write
 from idc.world.scene import COLORS, MATERIALS, SHAPES, SIZES
 
@@ -200,7 +200,7 @@ def evaluate(student: Student, pictures: Pictures) -> dict[str, float]:
     return f1 | {f"read_{group}": n / count for group, n in right.items()}
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -44,7 +44,7 @@ from idc.data.captions import FAMILIES, read_captions
 from idc.data.features import check_pictures, device_of
 from idc.data.layout import picture, split_of
 from idc.data.vocabulary import SPECIAL, Vocabulary, tokenize
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 from idc.files import atomic_write
 from idc.metrics.retrieval import rank_true, similarities
 from idc.pieces.infonce import info_nce
@@ -352,7 +352,7 @@ def train(
     return losses
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

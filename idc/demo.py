@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 from idc.training.checkpoint import STATE
 from idc.training.log import METRICS
 
@@ -31,6 +31,7 @@ SEED = 7
 
 def step(title: str, command_line: str) -> None:
     """Print a title and the command, run the command, stop with a clear word when it fails."""
+    command_line = command_line.replace(os.sep, "/")  # Windows takes both, shlex one
     print(f"\n== {title}\n$ python {command_line}", flush=True)
     begun = time.monotonic()
     result = subprocess.run([sys.executable, *shlex.split(command_line)], check=False)
@@ -78,7 +79,7 @@ def train_from_scratch(cores: int) -> None:
     step("Write the report", f"-m idc.show --run {RUN} --snapshot best --out {RUN / 'report.html'}")
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m idc.demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -13,7 +13,15 @@ class UserError(Exception):
 
 def command(main: Callable[..., None]) -> Callable[..., None]:
     """Wrap a command's `main`: a UserError becomes one paragraph on stderr and exit code 2, no traceback."""
+    return spoken(main, "interrupted")
 
+
+def continuing_command(main: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that goes on where it was interrupted when it is typed again."""
+    return spoken(main, "interrupted; the same command continues where it stopped")
+
+
+def spoken(main: Callable[..., None], interrupted: str) -> Callable[..., None]:
     @functools.wraps(main)
     def run(*args: object, **kwargs: object) -> None:
         try:
@@ -22,7 +30,7 @@ def command(main: Callable[..., None]) -> Callable[..., None]:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         except KeyboardInterrupt:
-            print("interrupted; the same command continues where it stopped", file=sys.stderr)
+            print(interrupted, file=sys.stderr)
             raise SystemExit(130) from None
 
     return run

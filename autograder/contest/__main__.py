@@ -24,7 +24,7 @@ from autograder.contest.world import (
     read_contest,
     read_world,
 )
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 from idc.files import atomic_write
 from idc.world.layout import split_sizes
 from idc.world.render import RAW_SAMPLES, SAMPLES, SIZE, denoiser_available
@@ -130,7 +130,7 @@ def show(arguments: argparse.Namespace) -> None:
     print(f"the leaderboard is {arguments.out}")
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m autograder.contest",
