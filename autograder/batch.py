@@ -13,11 +13,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from autograder.bench import Order, nothing, work
@@ -37,6 +35,7 @@ from autograder.lanes import executor
 from autograder.results import Outcome, StudentResult
 from autograder.settings import Settings
 from idc.errors import UserError
+from idc.files import locked
 
 LONGEST = 120  # bytes of a name in a file's name; file systems take 255, and a temporary name is longer
 GRACE = 300.0  # seconds beyond those of a hand-in: for starting up, and for the grader's own work
@@ -93,7 +92,8 @@ def grade(wish: Wish) -> Graded:
     sets = chosen_sets(wish.sets or wish.settings.sets, list(digests))
     places = find_places(wish.submitted, wish.students)
     graded = Graded()
-    with locked(wish.out):
+    busy = f"somebody is grading into {wish.out} at this moment; wait until that is done, or choose another --out."
+    with locked(wish.out / ".lock", busy):
         sweep(wish.out)
         secret = read_secret(secret_file(wish))
         patience = wish.settings.limits.student_seconds + GRACE
@@ -143,23 +143,6 @@ def chosen_sets(wanted: Sequence[str], known: list[str]) -> tuple[str, ...]:
 
 def secret_file(wish: Wish) -> Path:
     return Path(wish.settings.secret) if wish.settings.secret else wish.out / "secret"
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Nobody else grades into this folder. The lock ends with the process that holds it, however that ends."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(
-            f"somebody is grading into {out} at this moment; wait until that is done, or choose another --out."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def sweep(out: Path) -> None:

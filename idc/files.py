@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from idc.errors import UserError
 
@@ -33,7 +34,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
+        with temporary.open("r+b") as written:  # Windows syncs only what is open for writing
             os.fsync(written.fileno())
         umask = os.umask(0)
         os.umask(umask)
@@ -48,6 +49,24 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(file: Path, busy: str) -> Iterator[None]:
+    """Nobody else holds this file meanwhile. The lock ends with the process that holds it, however that ends.
+
+    Raises UserError with the words `busy` where somebody else holds it. The file itself stays.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(busy) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:

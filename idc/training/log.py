@@ -108,22 +108,8 @@ class VisdomLogger:
     """
 
     def __init__(self, folder: Path, port: int | None = None):
-        import visdom
-
-        logging.getLogger("visdom").setLevel(logging.ERROR)  # it greets at every start
-        self.port = int(os.environ.get("VISDOM_PORT", "8097")) if port is None else port
-        try:
-            with warnings.catch_warnings():  # it warns with a method that Python has renamed
-                warnings.simplefilter("ignore", DeprecationWarning)
-                self.server = visdom.Visdom(
-                    port=self.port, env=folder.name, raise_exceptions=True, use_incoming_socket=False
-                )
-        except ConnectionError as error:
-            raise UserError(
-                f"no visdom server answers on port {self.port}. Start one in another terminal with "
-                f"`python -m idc.visdom_server --port {self.port}` (another port is told to training by the "
-                "environment's VISDOM_PORT), or leave visdom out of `logger`."
-            ) from error
+        self.port = visdom_port() if port is None else port
+        self.server = connect(self.port, environment_name(folder))
         self.alive = True
         self.server.close()  # the windows of an earlier run of that name
         curves = defaultdict(list)
@@ -159,6 +145,34 @@ class VisdomLogger:
         """Nothing waits: every point was sent when it was logged."""
 
 
+def visdom_port() -> int:
+    return int(os.environ.get("VISDOM_PORT", "8097"))
+
+
+def connect(port: int, environment: str) -> Any:
+    """A visdom server's client. Raises UserError when no server answers."""
+    import visdom
+
+    logging.getLogger("visdom").setLevel(logging.ERROR)  # it greets at every start
+    try:
+        with warnings.catch_warnings():  # it warns with a method that Python has renamed
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return visdom.Visdom(port=port, env=environment, raise_exceptions=True, use_incoming_socket=False)
+    except ConnectionError as error:
+        raise UserError(
+            f"no visdom server answers on port {port}. Start one in another terminal with "
+            f"`python -m idc.visdom_server --port {port}` (another port is told to training by the environment's "
+            "VISDOM_PORT), or leave visdom out of `logger`."
+        ) from error
+
+
+def environment_name(run: Path) -> str:
+    """A run's name on the page, which no other run has: runs/a/seed0/adapt is a_seed0_adapt."""
+    parts = run.resolve().parts
+    below = parts[len(parts) - parts[::-1].index("runs") :] if "runs" in parts else ()
+    return "_".join(below) or run.name
+
+
 class Loggers:
     """Several loggers as one."""
 
@@ -174,14 +188,19 @@ class Loggers:
             logger.close()
 
 
-def make_loggers(names: Iterable[str], folder: Path, first: int = 0) -> Logger:
-    """jsonl always, the others by name; `first` is the step after which a run goes on.
-
-    Raises UserError for an unknown name, and when visdom is wanted but no server answers.
-    """
+def check_loggers(names: Iterable[str]) -> None:
+    """Raises UserError for an unknown name, and when visdom is wanted but no server answers."""
     names = set(names)
     if unknown := sorted(names - set(NAMES)):
         raise UserError(f"there is no logger “{unknown[0]}”; choose from {', '.join(NAMES)}.")
+    if "visdom" in names:
+        connect(visdom_port(), "main")
+
+
+def make_loggers(names: Iterable[str], folder: Path, first: int = 0) -> Logger:
+    """jsonl always, the others by name; `first` is the step after which a run goes on. See `check_loggers`."""
+    check_loggers(names)
+    names = set(names)
     folder.mkdir(parents=True, exist_ok=True)
     loggers: list[Logger] = []
     if "visdom" in names:

@@ -20,7 +20,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from idc.data import open_data
 from idc.data.batch import Batch
 from idc.data.pairs import PairData
 from idc.errors import UserError
-from idc.files import atomic_write, disk_is_full
+from idc.files import atomic_write, disk_is_full, locked
 from idc.pieces.chosen import pieces
 from idc.systems import system_class
 from idc.systems.system import Group, System
@@ -49,12 +49,13 @@ from idc.training.checkpoint import (
     load_state,
     load_weights,
     prune_snapshots,
+    read_facts,
     save_snapshot,
     save_state,
     snapshot_steps,
     write_best,
 )
-from idc.training.log import METRICS, Logger, make_loggers, truncate_metrics
+from idc.training.log import METRICS, Logger, check_loggers, make_loggers, truncate_metrics
 from idc.training.sampler import StepSampler
 from idc.training.validate import CaptionValidation, RetrievalValidation, Validation, check_metric
 
@@ -357,6 +358,9 @@ class Training:
         if state["scaler"]:
             self.fabric.strategy.precision.load_state_dict(state["scaler"])
         self.step, self.best = state["step"], state["best"]
+        wanted = self.config.train.best_metric
+        if self.best is not None and self.best["metric"] != wanted:
+            self.best = best_snapshot(self.run, wanted)
         self.window, self.waiting = state["window"], state["waiting"]
 
     def fit(self) -> None:
@@ -464,10 +468,11 @@ class Training:
                 )
 
     def way_out(self) -> str:
-        again = "Use --resume with" if (self.run / STATE).is_file() else "Start again with"
+        begun = (self.run / STATE).is_file()
+        again = f"The last state in {self.run} stays; use --resume with" if begun else "Start again with"
         return (
-            f"Nothing was written over: what {self.run} held stays. {again} a smaller optim.lr, optim.clip=1.0 or "
-            "train.precision=fp32; if it happens in the same step again, look at the features of those scenes."
+            f"{again} a smaller optim.lr, optim.clip=1.0 or train.precision=fp32; if it happens in the same step again, "
+            "look at the features of those scenes."
         )
 
     def log_window(self, rate: float, epoch: float) -> None:
@@ -501,6 +506,14 @@ class Training:
                 self.best = {"step": self.step, "metric": wanted, "value": metrics[wanted]}
                 write_best(self.run, self.best)
         self.fabric.barrier()
+
+
+def best_snapshot(run: Path, metric: str) -> dict[str, Any] | None:
+    """The best of the snapshots that a run still has, by another metric than before; None where none has it."""
+    measured = {step: read_facts(run / SNAPSHOTS / str(step)).metrics for step in snapshot_steps(run)}
+    values = {step: metrics[metric] for step, metrics in measured.items() if metric in metrics}
+    step = max(values, key=lambda step: values[step], default=None)
+    return None if step is None else {"step": step, "metric": metric, "value": values[step]}
 
 
 def train(
@@ -548,32 +561,35 @@ def train_stage(config: Config, resume: bool, replaced: Sequence[Path], sources:
     if training.step >= config.train.steps:
         return
     training.sampler()  # complains about a batch that is too large before anything is written
-    if fabric.is_global_zero:
-        if state is None:
-            for folder in replaced:
-                empty_folder(folder)
-        run.mkdir(parents=True, exist_ok=True)
-        save_config(config, run / "config.yaml")
-        if sources:
-            with atomic_write(run / PIECES) as path:
-                path.write_text(json.dumps(dict(sources), indent=1), encoding="utf-8")
-        truncate_metrics(run / METRICS, training.step)
-        if training.best is not None:
-            write_best(run, training.best)
-        training.logger = make_loggers(config.logger, run, training.step)
-    fabric.barrier()
-    try:
-        training.fit()
-    except OSError as error:
-        if not disk_is_full(error):
-            raise
-        raise UserError(
-            f"no space left on the disk in step {training.step}. The last state in {run} stays as it was; free some "
-            "space and continue with --resume."
-        ) from error
-    finally:
-        if training.logger is not None:
-            training.logger.close()
+    with ExitStack() as stack:
+        if fabric.is_global_zero:
+            check_loggers(config.logger)
+            runs, name = Path(config.runs), config.exp_name
+            busy = f"{runs / name} is being trained at this moment. Wait until that is done, or take another exp_name."
+            stack.enter_context(locked(runs / f".{name}.lock", busy))
+            if state is None:
+                for folder in replaced:
+                    empty_folder(folder)
+            run.mkdir(parents=True, exist_ok=True)
+            save_config(config, run / "config.yaml")
+            if sources:
+                with atomic_write(run / PIECES) as path:
+                    path.write_text(json.dumps(dict(sources), indent=1), encoding="utf-8")
+            truncate_metrics(run / METRICS, training.step)
+            if training.best is not None:
+                write_best(run, training.best)
+            training.logger = make_loggers(config.logger, run, training.step)
+            stack.callback(training.logger.close)
+        fabric.barrier()
+        try:
+            training.fit()
+        except OSError as error:
+            if not disk_is_full(error):
+                raise
+            raise UserError(
+                f"no space left on the disk in step {training.step}. The last state in {run} stays as it was; free some "
+                "space and continue with --resume."
+            ) from error
 
 
 def weights_before(config: Config) -> Path | None:

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from autograder import batch
-from autograder.batch import Graded, Job, Wish, carry_out, grade, locked, not_graded, read_results
+from autograder.batch import Graded, Job, Wish, carry_out, grade, not_graded, read_results
 from autograder.bench import UNSAFE, Order, work
 from autograder.commands import run
 from autograder.keys import environment
@@ -406,22 +406,25 @@ def test_an_empty_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_a_second_batch_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    out = tmp_path / "grades"
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom autograder.batch import locked\n"
-        "with locked(Path(sys.argv[1])):\n    print('locked', flush=True)\n    time.sleep(600)\n"
+        "import sys, time\nfrom pathlib import Path\nfrom idc.files import locked\n"
+        "with locked(Path(sys.argv[1]) / '.lock', 'busy'):\n    print('locked', flush=True)\n    time.sleep(600)\n"
     )
     first = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(out)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert first.stdout is not None
     try:
         assert first.stdout.readline() == "locked\n"
-        with pytest.raises(UserError, match="somebody is grading into"), locked(tmp_path):
-            raise AssertionError("two at once")
+        wish = Wish(hand_in(tmp_path / "submitted"), out)
+        with pytest.raises(UserError, match="somebody is grading into"):
+            grade(wish)
+        assert not (out / "results").exists()
     finally:
         first.kill()
         first.communicate()
-    with locked(tmp_path):
+    with locked(out / ".lock", "busy"):
         pass
 
 

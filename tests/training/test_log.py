@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from idc.errors import UserError
-from idc.training.log import METRICS, make_loggers, read_metrics, truncate_metrics
+from idc.training.log import METRICS, environment_name, make_loggers, read_metrics, truncate_metrics
 
 
 def test_each_line_is_on_disk_at_once_and_is_strict_json(tmp_path: Path) -> None:
@@ -79,6 +79,16 @@ def test_a_full_disk_is_said_and_what_was_written_stays(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"step 7 could not be written .*--resume"):
         logger.log(7, {"a": 1.0})
     logger.close()
+
+
+def test_no_two_runs_have_the_same_page(tmp_path: Path) -> None:
+    for folder, name in (
+        ("runs/a", "a"),
+        ("runs/a/seed0", "a_seed0"),
+        ("x/runs/b/runs/c/adapt", "c_adapt"),
+        ("d", "d"),
+    ):
+        assert environment_name(tmp_path / folder) == name
 
 
 def test_an_unknown_logger_is_named(tmp_path: Path) -> None:

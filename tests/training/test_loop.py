@@ -25,11 +25,13 @@ from idc.config import Config, OptimConfig, load_config
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
+from idc.files import locked
 from idc.systems.system import Group, System
 from idc.training import loop
 from idc.training.checkpoint import load_system, read_best, snapshot_steps
 from idc.training.log import read_metrics
 from idc.training.loop import Interrupted, learning_rate, train
+from idc.visdom_server import free_port
 from tests.tiny_world import make_world, write_config
 from tests.training.runs import curve, same, weights
 
@@ -312,6 +314,20 @@ def test_best_of_the_forgotten_future_is_forgotten(fake: Any, monkeypatch: pytes
     assert read_best(run) == {"step": 3, "metric": "CIDEr", "value": 0.5}
 
 
+def test_resume_by_another_metric_looks_for_the_best_anew(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([(0.9, 1.0), (0.2, 3.0), (0.3, 2.0), (0.8, 1.0)])
+    monkeypatch.setattr(
+        loop.CaptionValidation,
+        "measure",
+        lambda *_: dict(zip(("BLEU-4", "CIDEr"), next(values), strict=True)),
+    )
+    settings = ("train.snapshot_every=1", "optim.schedule=constant")
+    run = train(fake("train.steps=3", "train.best_metric=BLEU-4", *settings))
+    assert read_best(run) == {"step": 1, "metric": "BLEU-4", "value": 0.9}
+    train(fake("train.steps=4", *settings), resume=True)
+    assert read_best(run) == {"step": 2, "metric": "CIDEr", "value": 3.0}
+
+
 def test_resume_goes_on_with_another_rate_and_more_steps(configured: Any) -> None:
     run = train(configured("optim.schedule=constant"))
     train(configured("optim.schedule=constant", "train.steps=8", "optim.lr=0.0001"), resume=True)
@@ -350,6 +366,30 @@ def test_two_runs_are_never_mixed(configured: Any) -> None:
     assert (run / "metrics.jsonl").read_bytes() == before
     train(configured("seed=2", "train.steps=2"), overwrite=True)
     assert snapshot_steps(run) == [2] and (run / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_one_process_at_a_time_trains_a_run(configured: Any) -> None:
+    config = configured()
+    config.run_folder.mkdir(parents=True)
+    metrics = config.run_folder / "metrics.jsonl"
+    metrics.write_text('{"step": 1}\n', encoding="utf-8")
+    with (
+        locked(Path(config.runs) / ".tiny.lock", "busy"),
+        pytest.raises(UserError, match=r"is being trained at this moment\. .*exp_name"),
+    ):
+        train(config)
+    assert metrics.read_text(encoding="utf-8") == '{"step": 1}\n'
+    assert snapshot_steps(train(config)) == [3, 6]
+
+
+def test_overwriting_waits_until_the_loggers_are_there(
+    configured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(configured())
+    monkeypatch.setenv("VISDOM_PORT", str(free_port()))
+    with pytest.raises(UserError, match="no visdom server answers"):
+        train(configured("logger=[visdom]"), overwrite=True)
+    assert snapshot_steps(run) == [3, 6]
 
 
 def test_resume_refuses_settings_that_do_not_fit_the_state(configured: Any) -> None:
