@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from autograder.release import is_given
-from idc.systems import SYSTEMS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "idc"
@@ -79,11 +78,6 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_every_folder_has_its_place_in_the_order() -> None:
     folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
     assert folders <= set(MAY_IMPORT)
-
-
-def test_the_loop_knows_no_system() -> None:
-    for path in (PACKAGE / "training").rglob("*.py"):
-        assert not [name for name in SYSTEMS if name in path.read_text(encoding="utf-8")], path
 
 
 STUDENTS = [

@@ -24,7 +24,7 @@ from idc.systems.system import Stage, System
 from idc.world.scene import Triple
 from idc.world.triple import triple_from_dict
 
-CAPTION_METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr")
+CAPTION_METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr", "change.CIDEr")
 FACTS = ("change_type", "object", "statement", "statement_and_relation", "no_change")
 RETRIEVAL_METRICS = tuple(f"retrieval.{direction}.R@{k}" for direction in DIRECTIONS for k in AT)
 
@@ -139,10 +139,17 @@ class CaptionValidation:
         return self.score(caption_split(system, self.data, batch_size, Search(), device))
 
     def score(self, predictions: dict[str, str]) -> dict[str, float]:
-        """BLEU and CIDEr over all pairs, words split at spaces; "facts.…" where there are scene graphs."""
+        """BLEU and CIDEr over all pairs, "change.CIDEr" over those that changed; "facts.…" where there are scene graphs.
+
+        Words are split at spaces. Half of all pairs may be without a change, where one sentence is always right.
+        """
         from idc.metrics.captions import score_captions
 
         metrics = score_captions(predictions, self.references, ("BLEU", "CIDEr"), tokenizer="split")
+        changes = {name: predictions[name] for name in self.data.image_ids()}
+        metrics["change.CIDEr"] = score_captions(changes, self.references, ("CIDEr",), tokenizer="split")[
+            "CIDEr"
+        ]
         if self.triples is not None:
             facts = score_facts(predictions, self.triples)
             metrics |= {f"facts.{name}": facts[name] for name in FACTS}

@@ -45,6 +45,11 @@ def test_the_references_themselves_score_best(config: Config) -> None:
     good, bad = validation.score(right), validation.score(wrong)
     assert good["BLEU-1"] == pytest.approx(1) and good["CIDEr"] > bad["CIDEr"] > 0
     assert good["BLEU-1"] > bad["BLEU-1"]
+    silent = validation.score(right | {"000008.png_n": "it red changed nothing"})
+    assert (
+        bad["change.CIDEr"] < good["change.CIDEr"] == silent["change.CIDEr"]
+        and silent["CIDEr"] < good["CIDEr"]
+    )
     assert not [name for name in good if name.startswith("facts.")]
 
 
