@@ -22,7 +22,7 @@ from idc.evaluate import evaluate
 from idc.files import atomic_write
 from idc.test import test
 from idc.training.checkpoint import find_snapshot, load_system, read_best
-from idc.training.loop import claim, open_validation, train
+from idc.training.loop import claim, open_split, open_validation, train
 
 REPORT = "seeds.json"
 SPLITS = ("val", "test")
@@ -85,7 +85,8 @@ def score_split(config: Config, run: Path, split: str) -> dict[str, float]:
     references = config.data.path("annotations") if config.data.annotations else Path(config.data.root)
     report = evaluate(results, references)
     facts = {f"facts.{name}": value for name, value in report.get("facts", {}).items() if "pairs" not in name}
-    return report["all"] | facts
+    changes = {"change.CIDEr": report["change"]["CIDEr"]} if "change" in report else {}
+    return report["all"] | changes | facts
 
 
 def fastest(accelerator: str) -> str:
@@ -164,13 +165,30 @@ def table(report: Mapping[str, Any]) -> str:
     lines.append(
         f"best on val by {report['metric']}: seed {chosen}; its test figures are the honest single numbers"
     )
+    luckiest = report["luckiest"].get(report["metric"])
+    if luckiest is not None:
+        lines.append(f"luckiest on test: seed {luckiest['seed']}, {luckiest['value']:.4f}")
     return "\n".join(lines)
+
+
+def training_of(config: Config) -> dict[str, Any]:
+    """What a run is trained by: its stages with their steps and scenes a step, and how many scenes there are."""
+    stages = [
+        {
+            "stage": stage.present.name,
+            "steps": stage.train.steps,
+            "batch_size": stage.data.train.batch_size,
+        }
+        for stage in config.to_train()
+    ]
+    return {"stages": stages, "training_scenes": len(open_split(config, "train"))}
 
 
 def report_seeds(configs: Mapping[int, Config]) -> dict[str, Any]:
     """Caption and score every seed, and write seeds.json beside their runs."""
     some = next(iter(configs.values()))
-    report = summary({seed: score_run(config) for seed, config in configs.items()}, some.train.best_metric)
+    scores = {seed: score_run(config) for seed, config in configs.items()}
+    report = training_of(some) | summary(scores, some.train.best_metric)
     with atomic_write(Path(some.runs) / REPORT) as path:
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report

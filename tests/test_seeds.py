@@ -13,6 +13,7 @@ from idc.config import Config, load_config
 from idc.errors import UserError
 from idc.seeds import parse_seeds, report_seeds, score_run, seed_configs, summary, table, train_seeds
 from idc.training.checkpoint import find_snapshot, read_facts
+from idc.training.loop import open_split
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,7 @@ def test_the_table_has_a_row_for_each_seed_and_split() -> None:
     assert lines[0].split() == ["val", "CIDEr"] and lines[1].split() == ["seed", "10", "-1.0000"]
     assert ["seed", "11", "4.0000"] in [line.split() for line in lines]
     assert ["mean", "2.5000"] in [line.split() for line in lines]
+    assert lines[-1] == "luckiest on test: seed 11, 4.0000"
     assert len({len(line) for line in lines if line.startswith("  ")}) == 1, "columns are aligned"
 
 
@@ -104,5 +106,12 @@ def test_stages_that_are_measured_by_retrieval_are_scored_by_it(
     assert score["selection"] == score["val"]["retrieval.text_to_pair.R@1"]
     report = report_seeds(configs)
     assert (tmp_path / "runs/two/seeds.json").is_file()
+    (stage,) = report["stages"]
+    assert stage == {
+        "stage": "find",
+        "steps": configs[0].train.steps,
+        "batch_size": configs[0].data.train.batch_size,
+    }
+    assert report["training_scenes"] == len(open_split(configs[0], "train"))
     assert "text_to_pair.R@1" in table(report) and "rank" not in table(report)
     assert load_config(run / "config.yaml") == configs[1]
