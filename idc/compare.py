@@ -22,21 +22,34 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from idc.config import Config, differences, load_config
-from idc.errors import UserError, command
+from idc.errors import UserError, continuing_command
 from idc.evaluate import read_references
 from idc.files import atomic_write
-from idc.seeds import parse_seeds, score_split, seed_configs, statistics_of
+from idc.machine import machine
+from idc.seeds import parse_seeds, score_split, seed_configs, statistics_of, training_of
 from idc.show import save_figure
-from idc.training.checkpoint import find_snapshot, load_system, read_best, snapshot_steps
+from idc.training.checkpoint import (
+    SNAPSHOTS,
+    STATE,
+    find_snapshot,
+    load_state,
+    load_system,
+    read_best,
+    snapshot_steps,
+)
 from idc.training.log import METRICS, read_metrics
 from idc.training.loop import Interrupted, open_split, train
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "pycocoevalcap")
 PILOT = 20  # steps that are trained to find out how long one takes
 # What grows with the budget:
 SCALED = ("train.steps", "train.snapshot_every", "train.save_every", "optim.warmup")
@@ -46,6 +59,7 @@ FIGURES = {  # figure of a run -> its heading, digits after the point, factor
     "METEOR": ("METEOR", 3, 1.0),
     "ROUGE-L": ("ROUGE-L", 3, 1.0),
     "CIDEr": ("CIDEr", 3, 1.0),
+    "change.CIDEr": ("CIDEr of changes", 3, 1.0),
     "facts.statement": ("statement true, %", 1, 100.0),
     "facts.change_type": ("change type right, %", 1, 100.0),
     "facts.no_change": ("“no change” right, %", 1, 100.0),
@@ -102,7 +116,7 @@ class Budget:
             factor = 60 * self.minutes / whole
         settings = []
         for stage in stages:
-            for name in SCALED:
+            for name in [*SCALED, *(["optim.step_epochs"] if stage.optim.schedule == "step" else [])]:
                 section, setting = name.split(".")
                 if value := getattr(getattr(stage, section), setting):
                     settings.append(f"{prefix(stage)}{name}={max(1, round(factor * value))}")
@@ -116,16 +130,20 @@ class Budget:
             print(f"{source}: {PILOT} steps of each stage, to see how long they take", flush=True)
             stages = load_config(path, overrides).to_train()
             short = {"steps": PILOT, "snapshot_every": PILOT, "log_every": PILOT // 4}
-            trial = [f"runs={self.folder}", "exp_name=pilot", "data.val.max_samples=4", "logger=[]"]
-            trial += [
-                f"{prefix(stage)}train.{name}={value}" for stage in stages for name, value in short.items()
-            ]
-            config = load_config(path, [*overrides, *trial])
-            train(config, overwrite=True)
-            seconds[source] = {
-                stage.present.name: seconds_of(stage.run_folder) for stage in config.to_train()
-            }
-            shutil.rmtree(config.run_folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=self.folder, prefix="pilot-") as place:
+                trial = [f"runs={place}", "exp_name=pilot", "data.val.max_samples=4", "logger=[]"]
+                trial += [
+                    f"{prefix(stage)}train.{name}={value}"
+                    for stage in stages
+                    for name, value in short.items()
+                ]
+                config = load_config(path, [*overrides, *trial])
+                train(config)
+                found = {stage.present.name: seconds_of(stage.run_folder) for stage in config.to_train()}
+            # Another process may have found out something meanwhile.
+            seconds = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
+            seconds.setdefault(source, found)
             write_json(known, seconds)
         return seconds[source]
 
@@ -165,7 +183,13 @@ def finished_runs(path: Path) -> tuple[Config, ...]:
 
     Raises UserError for a folder without a run, and for a run that has not taken all its steps.
     """
-    files = [path / "config.yaml"] if (path / "config.yaml").is_file() else path.glob("seed*/config.yaml")
+    path = path.resolve()
+    files, several = [path / "config.yaml"], sorted(path.glob("seed*/config.yaml"))
+    if several and files[0].is_file():
+        raise UserError(
+            f"{path} holds a run, and runs of several seeds as well. Give the folder of one of them."
+        )
+    files = several or [file for file in files if file.is_file()]
     runs = [load_config(file, [f"runs={file.parents[1]}", f"exp_name={file.parent.name}"]) for file in files]
     if not runs:
         raise UserError(
@@ -174,7 +198,7 @@ def finished_runs(path: Path) -> tuple[Config, ...]:
         )
     for config in runs:
         done = snapshot_steps(config.run_folder)[-1:]
-        if done != [config.train.steps]:
+        if not is_finished(config):
             raise UserError(
                 f"{config.run_folder} is not finished: it has taken {done[0] if done else 0} of {config.train.steps} "
                 "steps. Train it to its end with --resume."
@@ -188,7 +212,8 @@ def check_entries(entries: Sequence[Entry]) -> None:
     for entry in entries:
         if names.count(slug(entry.label)) > 1:
             raise UserError(
-                f"more than one system is called “{entry.label}”; give each a --label of its own."
+                f"more than one system is called “{entry.label}”, or so that both would have the folder "
+                f"“{slug(entry.label)}”; give each a --label of its own."
             )
     first, *others = entries
     truth = truth_of(first.runs[0])
@@ -232,8 +257,20 @@ def train_run(config: Config) -> None:
                 f"{stage.run_folder} was trained with other settings: {', '.join(other)}. Take another --out, or delete "
                 "that folder."
             )
-    if snapshot_steps(config.run_folder)[-1:] != [config.train.steps]:
-        train(config, resume=True)
+    if is_finished(config):
+        return
+    for stage in config.to_train():
+        if not (stage.run_folder / STATE).is_file():  # stopped between its first snapshot and its first state
+            shutil.rmtree(stage.run_folder / SNAPSHOTS, ignore_errors=True)
+    train(config, resume=True)
+
+
+def is_finished(config: Config) -> bool:
+    """Whether a run has taken all its steps, down to the last file."""
+    run, steps = config.run_folder, config.train.steps
+    state = load_state(run)  # None for a run that was copied without it
+    written = snapshot_steps(run)[-1:] == [steps] and read_best(run) is not None
+    return written and (state is None or state["step"] == steps)
 
 
 def measure(config: Config, keep: bool) -> dict[str, Any]:
@@ -285,16 +322,8 @@ def describe(entry: Entry, runs: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "system": config.system,
         "backbone": config.data.backbone,
         "data": config.data.root,
-        "training_scenes": len(open_split(config, "train")),
         "trained_before": entry.finished,
-        "stages": [
-            {
-                "stage": stage.present.name,
-                "steps": stage.train.steps,
-                "batch_size": stage.data.train.batch_size,
-            }
-            for stage in config.to_train()
-        ],
+        **training_of(config),
         **sizes(config),
         "seeds": {str(seed): figures for seed, figures in runs.items()},
         "figures": {name: statistics_of([run[name] for run in runs.values()]) for name in figures},
@@ -315,10 +344,7 @@ def markdown(result: dict[str, Any]) -> str:
     ]
     lines = [head, ["---"] * len(head)]
     for system in systems:
-        stages = [
-            f"{stage['stage']} {stage['steps']:,} x {stage['batch_size']}" for stage in system["stages"]
-        ]
-        training = f"{', '.join(stages)} of {system['training_scenes']:,}"
+        training = training_told(system)
         size = f"{millions(system['parameters'])} ({millions(system['trained_parameters'])})"
         cells = [with_deviation(system["figures"].get(name), *FIGURES[name][1:]) for name in names]
         lines.append([system["label"], system["backbone"], size, training, str(len(system["seeds"])), *cells])
@@ -332,8 +358,26 @@ def markdown(result: dict[str, Any]) -> str:
     return (
         f"{rows}\n\nMean ± standard deviation over the seeds, on {test['pairs']:,} pairs with {test['references']:,} "
         f"reference captions; {trained}. *sees*: the backbone that the pictures go through beforehand, which is not among "
-        "the parameters. *training*: stages, steps x scenes a step, and how many scenes there are.\n"
+        "the parameters. *training*: stages, steps x scenes a step, and how many scenes there are. *seconds a step*: of the "
+        f"training as it was; scored on {machine_told(result['machine'])}.\n"
     )
+
+
+def machine_told(found: dict[str, Any]) -> str:
+    """“2 cores (AMD EPYC), 1 thread, torch 2.9”."""
+    threads = found["threads"]
+    parts = [
+        f"{found['cores']} cores ({found['cpu']})",
+        f"{threads} thread{'s' * (threads > 1)}",
+        found["accelerator"],
+    ]
+    return ", ".join([*filter(None, parts), f"torch {found['versions']['torch']}"])
+
+
+def training_told(system: dict[str, Any]) -> str:
+    """“adapt 600 x 32, caption 1,000 x 32 of 1,400”."""
+    stages = [f"{each['stage']} {each['steps']:,} x {each['batch_size']}" for each in system["stages"]]
+    return f"{', '.join(stages)} of {system['training_scenes']:,}"
 
 
 def millions(count: int) -> str:
@@ -411,11 +455,12 @@ def compare(entries: Sequence[Entry], budget: Budget) -> dict[str, Any]:
     return {
         "test": {"pairs": len(truth), "references": sum(map(len, truth.values()))},
         "budget": {"steps": budget.steps, "minutes": budget.minutes},
+        "machine": machine(PACKAGES) | {"threads": torch.get_num_threads()},
         "systems": systems,
     }
 
 
-@command
+@continuing_command
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m idc.compare",

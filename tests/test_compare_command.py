@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,8 @@ def test_the_figures_are_those_of_the_runs(place: Path) -> None:
     result = result_of(place / "out")
     assert result["test"] == {"pairs": 4, "references": 6}
     assert result["budget"] == {"steps": 4, "minutes": None}
+    assert result["machine"]["cores"] == os.cpu_count() and result["machine"]["threads"] >= 1
+    assert result["machine"]["versions"]["torch"] == version("torch")
     assert [system["label"] for system in result["systems"]] == ["A", "B, wider"]
     for system, name in zip(result["systems"], ("a", "b-wider"), strict=True):
         assert list(system["seeds"]) == ["0", "1"]
@@ -133,6 +136,7 @@ def test_table_and_figure_are_there(place: Path) -> None:
     result = result_of(place / "out")
     table = (place / "out" / "comparison.md").read_text(encoding="utf-8")
     assert table == markdown(result)
+    assert f"scored on {os.cpu_count()} cores (" in table
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len(rows) == 4 and len({row.count("|") for row in rows}) == 1
     cider = result["systems"][0]["figures"]["CIDEr"]
