@@ -1,22 +1,27 @@
 """Write the figures of the README from the JSON files that runs and benchmarks left behind.
 
-python -m benchmarks.tables           # rewrites README.md
-python -m benchmarks.tables --check   # exit code 1 when README.md is not what the files say
+python -m benchmarks.tables           # rewrites README.md, draws docs/comparison.png anew
+python -m benchmarks.tables --check   # exit code 1 when one of them is not what the files say
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from benchmarks import scaling
+from idc import compare
 from idc.errors import command
 from idc.files import fill_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+COMPARISON, PLOT = RESULTS / compare.RESULT, ROOT / "docs" / "comparison.png"
 
 
 def read(path: Path) -> dict:
@@ -122,7 +127,23 @@ def growth() -> str:
     return f"Largest exponents of growth with the batch size: {scaling.told(read(scaling.FILE))}."
 
 
-TABLES = {"facts": facts, "grading": grading, "speed": speed, "growth": growth}
+def comparison() -> str:
+    return compare.markdown(read(COMPARISON)).rstrip()
+
+
+TABLES = {"facts": facts, "grading": grading, "speed": speed, "growth": growth, "comparison": comparison}
+
+
+def fingerprint() -> str:
+    """Of the comparison's figures; the plot carries it, so that it can be seen whether it is up to date."""
+    return hashlib.sha256(COMPARISON.read_bytes()).hexdigest()
+
+
+def plot_is_fresh() -> bool:
+    if not PLOT.is_file():
+        return False
+    with Image.open(PLOT) as picture:
+        return picture.info.get("Description") == fingerprint()
 
 
 @command
@@ -135,10 +156,18 @@ def main() -> None:
     readme = ROOT / "README.md"
     old = readme.read_text(encoding="utf-8")
     new = fill_tables(old, TABLES)
-    if arguments.check and new != old:
-        sys.exit("error: README.md is out of date; run python -m benchmarks.tables")
-    if not arguments.check:
-        readme.write_text(new, encoding="utf-8")
+    if arguments.check:
+        stale = [
+            str(path.relative_to(ROOT))
+            for path, fresh in ((readme, new == old), (PLOT, plot_is_fresh()))
+            if not fresh
+        ]
+        if stale:
+            sys.exit(f"error: {' and '.join(stale)} out of date; run python -m benchmarks.tables")
+        return
+    readme.write_text(new, encoding="utf-8")
+    if not plot_is_fresh():
+        compare.draw(read(COMPARISON)).savefig(PLOT, dpi=110, metadata={"Description": fingerprint()})
 
 
 if __name__ == "__main__":
