@@ -14,8 +14,10 @@ retrieval.npz    of 16 pairs of the test split: `scenes`, change `types`, `pictu
                  `shuffled`   the same, with the picture before of another pair
                  And of the train split how often each of its different captions stands there: `sentences` counts them as
                  they are written, `statements` those that claim the same as one; both in descending order
-retrieval.json   figures on the whole test split for each of these, R@1 by change type, and R@1 on val along the way
-seeds.json       of every experiment: its name and, for each seed, what chose its snapshot and its figures on test
+retrieval.json   figures on the whole test split for each of these, R@1 by change type, how many captions are nearer to their
+                 pair than to the same scene without a change, likewise, and R@1 on val along the way
+seeds.json       of every experiment: its name, how it was trained and, for each seed, what chose its snapshot and its
+                 figures on test
 """
 
 from __future__ import annotations
@@ -54,7 +56,16 @@ from idc.training.validate import Embedded, RetrievalValidation, batches, embed_
 RECORDED = Path(album.ALBUM).parent / "recorded"
 PAIRS, SHARED = 16, 3  # pairs to show, and sentences among them that stand at two pairs
 SIDE, QUALITY = 96, 90  # pixels of a picture at most; of the JPEG
-TOLD = ("CIDEr", "BLEU-4", "METEOR", "ROUGE-L", "facts.statement", "facts.change_type", "facts.no_change")
+TOLD = (
+    "CIDEr",
+    "change.CIDEr",
+    "BLEU-4",
+    "METEOR",
+    "ROUGE-L",
+    "facts.statement",
+    "facts.change_type",
+    "facts.no_change",
+)
 CURVE = "retrieval.text_to_pair.R@1"
 Show = Callable[[Pairs], Float[Tensor, "B D"]]
 
@@ -139,6 +150,24 @@ def by_type(found: Embedded, types: Sequence[str]) -> dict[str, float]:
     }
 
 
+@torch.inference_mode()
+def beside_unchanged(
+    system: CLIP4IDC, found: Embedded, data: PairData, types: Sequence[str], batch_size: int
+) -> dict[str, float]:
+    """How many captions of each type, and of "all", are nearer to their pair than to the same scene without a change.
+
+    In percent; by chance 50, ties count half. Nothing where the data have no pairs without a change.
+    """
+    shown = [batch.no_change for batch in batches(data, batch_size, "embedding", True)]
+    unchanged = [system.embed_pairs(pairs).float() for pairs in shown if pairs is not None]
+    if not unchanged:
+        return {}
+    own, other = ((found.texts * pairs[found.owner]).sum(1) for pairs in (found.pairs, torch.cat(unchanged)))
+    nearer = 100 * ((own > other).double() + 0.5 * (own == other).double()).numpy()
+    kinds = np.array(types)[found.owner.numpy()]
+    return {kind: nearer[kinds == kind].mean() for kind in sorted(set(types))} | {"all": nearer.mean()}
+
+
 def scale(system: CLIP4IDC) -> float:
     """By what the loss multiplies cosines."""
     return system.clip.logit_scale.exp().item()
@@ -199,11 +228,16 @@ def record_run(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     figures = {
         "steps": config.train.steps,
         "batch_size": config.data.train.batch_size,
+        "unchanged": start.config.unchanged,
         "best_step": (read_best(folder) or {}).get("step"),
         "logit_scale": {"start": scale(start), "adapted": scale(adapted)},
         "test": {
             name: retrieval_report(each.texts, each.pairs, each.owner, each.captions)
             for name, each in found.items()
+        },
+        "beside_unchanged": {
+            name: beside_unchanged(system, found[name], data, types, batch_size)
+            for name, system in (("start", start), ("adapted", adapted))
         },
         "by_type": {name: by_type(each, types) for name, each in found.items()},
         "curve": [
@@ -220,22 +254,26 @@ def record_figures(files: Iterable[Path]) -> list[dict[str, Any]]:
 
 
 def experiments(file: Path) -> list[dict[str, Any]]:
-    """{"label", "metric", "seeds": [{"seed", "selection", "test"}]} of each experiment in a file.
+    """{"label", "metric", "stages", "training_scenes", "seeds": [{"seed", "selection", "test"}]} of each in a file.
 
     metric and selection, what chose a snapshot on val, are null where the file does not tell. Raises UserError for a file
     of another kind.
     """
     content = read_json(file)
-    if "systems" in content:
-        return [
-            {"label": each["label"], "metric": None, "seeds": told(each["seeds"])}
-            for each in content["systems"]
-        ]
-    if "seeds" in content:
-        return [{"label": file.parent.name, "metric": content["metric"], "seeds": told(content["seeds"])}]
-    raise UserError(
-        f"{file} holds no figures of seeds; give a seeds.json of idc.train or a comparison.json of idc.compare."
-    )
+    try:
+        if "systems" in content:
+            return [experiment(each["label"], None, each) for each in content["systems"]]
+        return [experiment(file.parent.name, content["metric"], content)]
+    except KeyError as error:
+        raise UserError(
+            f"{file} holds no figures of seeds, or was written before they told how they were trained ({error} is missing); "
+            "give a seeds.json of `python -m idc.train --seeds` or a comparison.json of `python -m idc.compare`."
+        ) from error
+
+
+def experiment(label: str, metric: str | None, found: dict[str, Any]) -> dict[str, Any]:
+    training = {name: found[name] for name in ("stages", "training_scenes")}
+    return {"label": label, "metric": metric, **training, "seeds": told(found["seeds"])}
 
 
 def told(seeds: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,19 @@ from idc.config import Config, load_config
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.metrics.retrieval import retrieval_report
+from idc.systems.clip4idc import CLIP4IDC
 from idc.training.checkpoint import find_snapshot, load_system
 from idc.training.loop import open_split, train
-from idc.training.validate import Embedded, embed_split
+from idc.training.validate import Embedded, caption_ids, embed_split
 from tests.test_retrieve_command import SIZE, make_clip
 from tests.tiny_world import make_world, write_config
 
 ROOT = Path(__file__).parent.parent.parent
 VIEWS = ("single", "start", "adapted", "swapped", "shuffled")
+TRAINING: dict[str, Any] = {
+    "stages": [{"stage": "caption", "steps": 6, "batch_size": 4}],
+    "training_scenes": 20,
+}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +111,30 @@ def test_each_view_shows_what_it_says(
     assert not np.allclose(arrays["start"], arrays["adapted"], atol=1e-4)
 
 
+def test_captions_are_held_against_their_own_scene_without_a_change(
+    run: Path, config: Config, recorded: tuple[dict[str, np.ndarray], dict[str, Any]]
+) -> None:
+    system, data = load_system(find_snapshot(run / "adapt", "best")), open_split(config, "test")
+    assert isinstance(system, CLIP4IDC)
+    nearer = []
+    with torch.inference_mode():
+        for number in range(5):
+            batch = data.collate([data[number]])
+            own, other = (
+                system.embed_pairs(pairs)[0] for pairs in (batch.change, batch.no_change) if pairs is not None
+            )
+            for caption in data.references()[batch.change.image_ids[0]]:
+                text = system.embed_words(caption_ids([caption], system.vocabulary, data.longest))[0]
+                nearer.append(float(text @ own > text @ other))
+    _, figures = recorded
+    share = pytest.approx(100 * np.mean(nearer))
+    assert figures["beside_unchanged"]["adapted"] == {"move": share, "all": share}
+    assert set(figures["beside_unchanged"]) == {"start", "adapted"}
+    found = embed_split(system, data, 4)
+    level = replace(found, texts=torch.zeros_like(found.texts))
+    assert script.beside_unchanged(system, level, data, ["move"] * 5, 4) == {"move": 50, "all": 50}
+
+
 def embedded(captions: dict[int, list[str]]) -> Embedded:
     """Captions of pairs with vectors that do not matter."""
     owner = [pair for pair, said in captions.items() for _ in said]
@@ -168,18 +198,23 @@ def test_figures_of_seeds_and_of_comparisons(tmp_path: Path) -> None:
     seeds = tmp_path / "tried" / "seeds.json"
     seeds.parent.mkdir()
     run = {"step": 3, "selection": 0.5, "val": {"CIDEr": 1.0}, "test": {"CIDEr": 1.5, "BLEU-1": 0.7}}
-    seeds.write_text(json.dumps({"metric": "CIDEr", "seeds": {"4": run}}))
+    seeds.write_text(json.dumps({"metric": "CIDEr", **TRAINING, "seeds": {"4": run}}))
     comparison = tmp_path / "comparison.json"
-    comparison.write_text(
-        json.dumps({"systems": [{"label": "A", "seeds": {"0": {"step": 3, "CIDEr": 2.0}}}]})
-    )
+    other = {"label": "A", "parameters": 9, **TRAINING, "seeds": {"0": {"step": 3, "CIDEr": 2.0}}}
+    comparison.write_text(json.dumps({"systems": [other]}))
     assert script.record_figures([seeds, comparison]) == [
         {
             "label": "tried",
             "metric": "CIDEr",
+            **TRAINING,
             "seeds": [{"seed": 4, "selection": 0.5, "test": {"CIDEr": 1.5}}],
         },
-        {"label": "A", "metric": None, "seeds": [{"seed": 0, "selection": None, "test": {"CIDEr": 2.0}}]},
+        {
+            "label": "A",
+            "metric": None,
+            **TRAINING,
+            "seeds": [{"seed": 0, "selection": None, "test": {"CIDEr": 2.0}}],
+        },
     ]
 
 
@@ -193,7 +228,8 @@ def test_what_cannot_be_recorded(tmp_path: Path) -> None:
 
 def test_the_command_writes_all_files(run: Path, tmp_path: Path) -> None:
     figures = tmp_path / "comparison.json"
-    figures.write_text(json.dumps({"systems": [{"label": "A", "seeds": {"0": {"CIDEr": 2.0}}}]}))
+    system = {"label": "A", **TRAINING, "seeds": {"0": {"CIDEr": 2.0}}}
+    figures.write_text(json.dumps({"systems": [system]}))
     words = [sys.executable, "-m", "data_scripts.record_retrieval", "--run", run, "--figures", figures]
     done = subprocess.run([*words, "--out", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -216,6 +252,12 @@ def test_what_lies_in_the_kit(recorded: tuple[dict[str, np.ndarray], dict[str, A
         assert len(set(kept["captions"][kept["asked"]])) < script.PAIRS, (
             "the notebook shows sentences that stand twice"
         )
-    assert json.loads((script.RECORDED / "retrieval.json").read_text()).keys() == figures.keys()
-    for experiment in json.loads((script.RECORDED / "seeds.json").read_text()):
-        assert experiment.keys() == {"label", "metric", "seeds"} and experiment["seeds"]
+    written, experiments = (
+        json.loads((script.RECORDED / name).read_text()) for name in ("retrieval.json", "seeds.json")
+    )
+    assert written.keys() == figures.keys()
+    assert written["unchanged"] == "negatives", "the notebook says so"
+    assert [each["label"] for each in experiments[:2]] == ["unchanged-as-negatives", "unchanged-unused"]
+    assert experiments[0]["stages"] == experiments[1]["stages"], "they differ in one setting alone"
+    for experiment in experiments:
+        assert experiment.keys() == {"label", "metric", *TRAINING, "seeds"} and experiment["seeds"]
