@@ -31,6 +31,7 @@ from autograder.preview import regrade_aside
 from autograder.results import ExerciseResult, Outcome, StudentResult
 from autograder.settings import LimitSettings, Settings
 from idc.errors import UserError
+from idc.files import locked
 
 ROOT = Path(__file__).parents[2]
 RIGHT = """
@@ -92,6 +93,11 @@ def command(submitted: Path, out: Path, *more: str) -> list[str]:
     ]
 
 
+def hear_ctrl_c() -> None:
+    """In a new process: a shell's background jobs, and what they start, ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(submitted: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
     """A real batch in a session of its own."""
@@ -102,6 +108,7 @@ def started(submitted: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
     try:
         yield process
