@@ -12,7 +12,8 @@ Written is one .safetensors file in half precision, ROOT/clip_seed<SEED>.safeten
   config    open_clip's configuration (JSON): CLIP(**config)
   words     all words (JSON): idc.data.vocabulary.Vocabulary(words); those of scene sentences and of the root's captions
   seed, settings, figures    how it was made, its losses, and how often it finds a val picture's sentence among others
-Files of different seeds are kept apart, so that a network never has to judge what was trained with it.
+Files of different seeds are kept apart, and a system remembers the SHA-256 of the one it began with, so that a network
+never has to judge what was trained with it.
 Interrupted, the same command continues at the last saved step.
 """
 

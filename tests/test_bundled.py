@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from data_scripts.train_clip import read_pictures, try_out
 from idc.data.vocabulary import Vocabulary
 from idc.show import BUNDLED, Captioner, caption_world
+from idc.systems.clip4idc.clip import BUNDLED as CLIP
 from idc.systems.clip4idc.clip import load_clip
 from idc.world.layout import Settings, read_records, render_world
 from idc.world.render import SAMPLES, SIZE
@@ -36,6 +38,7 @@ def test_it_is_mostly_right_about_new_scenes(world: Path) -> None:
 def test_the_small_clip_finds_sentences_of_new_scenes(world: Path) -> None:
     clip, plan = load_clip("rendered")
     assert plan.words is not None
+    assert plan.origin == hashlib.sha256(CLIP.read_bytes()).hexdigest()
     records = read_records(world)
     pictures = read_pictures(world, [records[scene] for scene in range(SCENES)], "new pictures")
     found = try_out(clip, pictures, Vocabulary(plan.words))

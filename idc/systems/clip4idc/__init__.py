@@ -147,7 +147,7 @@ class CLIP4IDC(System):
         description: dict[str, Any],
     ) -> CLIP4IDC:
         words = description["words"]
-        plan = Plan(description["config"], None if words is None else tuple(words))
+        plan = Plan(description["config"], words and tuple(words), description.get("origin"))
         return cls(config, vocabulary, grid_shape, plan.build(), plan)
 
     @classmethod

@@ -10,10 +10,11 @@ hub:TAG                           fetched and kept by open_clip, such as hub:ope
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ class Plan:
     """What a CLIP is made of, weights apart.
 
     config: embed_dim, vision_cfg, text_cfg and quick_gelu, as open_clip names them. words: its vocabulary, the position
-    being the id; None where it reads byte pairs.
+    being the id; None where it reads byte pairs. origin: the SHA-256 of the file that its weights came from, or the hub's
+    name for them; None where nobody knows. Whoever judges captions by a CLIP can tell from it what began with the same.
     """
 
     config: dict[str, Any]
     words: tuple[str, ...] | None = None
+    origin: str | None = field(default=None, compare=False)
 
     def build(self) -> nn.Module:
         """A CLIP with random weights. Raises UserError when the configuration is none of open_clip's."""
@@ -83,7 +86,8 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
             plan = architecture_plan(architecture)
             if rest == "openai":
                 check_quick_gelu(plan, architecture)
-            return create_model(architecture, pretrained=rest, precision="fp32"), plan
+            clip = create_model(architecture, pretrained=rest, precision="fp32")
+            return clip, replace(plan, origin=source)
         plan = read_plan(path) or architecture_plan(architecture)
         clip = plan.build()
         if kind == "openai":
@@ -96,7 +100,7 @@ def load_clip(source: str, architecture: str | None = None) -> tuple[nn.Module, 
     except BROKEN as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"model.clip={source} cannot be read: {reason} {MAKE}") from error
-    return clip, plan
+    return clip, replace(plan, origin=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def check_quick_gelu(plan: Plan, architecture: str | None) -> None:

@@ -101,7 +101,7 @@ def test_the_hub_is_asked_for_what_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     clip, its_plan = load_clip("hub:openai", "ViT-B-32-quickgelu")
     assert isinstance(clip, nn.Identity)
     assert asked == ["ViT-B-32-quickgelu", "openai", "fp32"]
-    assert its_plan.config["vision_cfg"]["patch_size"] == 32
+    assert its_plan.config["vision_cfg"]["patch_size"] == 32 and its_plan.origin == "hub:openai"
 
     def offline(*_: Any, **__: Any) -> nn.Module:
         raise OSError("no network")

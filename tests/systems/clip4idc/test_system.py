@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -256,7 +257,9 @@ def test_a_copy_speaks_with_its_own_tables() -> None:
 
 def test_a_snapshot_is_rebuilt_from_its_description() -> None:
     system = build()
+    system.plan = replace(system.plan, origin="a file of weights")
     again = CLIP4IDC.rebuild(system.config, system.vocabulary, (3, SIZE, SIZE), 7, system.description())
+    assert again.plan.origin == "a file of weights"
     again.load_state_dict(system.state_dict())
     again = again.double().eval()
     said = [each.caption(pairs(3), Search()) for each in (system, again)]
