@@ -594,6 +594,7 @@ def test_formgrader_shows_the_grades_and_a_person_marks_on(browser: Any, lab: st
     for number in (1, 2, 3):
         page.goto(f"{lab}/formgrader/gradebook/{PS1}/{PS1}")
         page.click(f"text=Submission #{number}")
+        page.locator("#ps1-1-comment").wait_for()
         words = "document.querySelector('#ps1-1-comment').placeholder"
         page.wait_for_function(f"{words} && !{words}.startsWith('Type')")
         found.add((page.get_attribute("#ps1-1-comment", "placeholder") or "").replace(JOINER, ""))
