@@ -44,7 +44,7 @@ from idc.training.checkpoint import (
     snapshot_steps,
 )
 from idc.training.log import METRICS, read_metrics
-from idc.training.loop import Interrupted, open_split, train
+from idc.training.loop import Interrupted, alone, open_split, train
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -259,9 +259,12 @@ def train_run(config: Config) -> None:
             )
     if is_finished(config):
         return
-    for stage in config.to_train():
-        if not (stage.run_folder / STATE).is_file():  # stopped between its first snapshot and its first state
-            shutil.rmtree(stage.run_folder / SNAPSHOTS, ignore_errors=True)
+    with alone(config):
+        for stage in config.to_train():
+            if not (
+                stage.run_folder / STATE
+            ).is_file():  # stopped between its first snapshot and its first state
+                shutil.rmtree(stage.run_folder / SNAPSHOTS, ignore_errors=True)
     train(config, resume=True)
 
 

@@ -16,19 +16,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from idc import compare
-from idc.compare import Budget, check_entries, draw, make_entry, markdown, seconds_of
+from idc.compare import (
+    Budget,
+    check_entries,
+    draw,
+    finished_runs,
+    is_finished,
+    make_entry,
+    markdown,
+    seconds_of,
+    train_run,
+)
 from idc.config import load_config
 from idc.data.grids import GridWriter
 from idc.data.layout import KINDS, picture, split_of
 from idc.errors import UserError
 from idc.evaluate import evaluate
 from idc.show import save_figure
-from idc.training.checkpoint import find_snapshot, load_system, read_best
+from idc.training.checkpoint import STATE, find_snapshot, load_system, read_best, snapshot_steps
 from idc.training.log import METRICS
-from idc.training.loop import Interrupted
+from idc.training.loop import Interrupted, alone
 from tests.commands import caller
 from tests.tiny_world import make_world, write_config
 
@@ -263,6 +274,24 @@ def test_an_unfinished_run_is_not_taken(place: Path) -> None:
             UserError, match=r"seed1 is not finished: it has taken 4 of 40 steps\. .*--resume"
         ):
             make_entry(folder, None, [0], place / "new", Budget(4, None, place / "new"))
+
+
+def test_a_run_that_was_killed_while_its_last_files_were_written_is_not_finished(place: Path) -> None:
+    (config,) = finished_runs(place / "out/runs/a/seed1")
+    state = config.run_folder / STATE
+    assert is_finished(config)
+    kept = torch.load(state, weights_only=True)
+    torch.save(kept | {"step": 3}, state)
+    assert not is_finished(config)
+    state.unlink()
+    assert is_finished(config), "a copy without its state"
+    (config.run_folder / "best.json").unlink()
+    assert not is_finished(config)
+    with alone(config), pytest.raises(UserError, match="is being trained at this moment"):
+        train_run(config)
+    assert snapshot_steps(config.run_folder) != [], "another process's snapshots are left alone"
+    train_run(config)
+    assert is_finished(config)
 
 
 def test_a_run_of_other_settings_is_not_taken(

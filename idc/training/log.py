@@ -167,7 +167,7 @@ def connect(port: int, environment: str) -> Any:
 
 
 def environment_name(run: Path) -> str:
-    """A run's name on the page, which no other run has: runs/a/seed0/adapt is a_seed0_adapt."""
+    """A run's name on the page: runs/a/seed0/adapt is a_seed0_adapt; elsewhere than in runs it is the folder's."""
     parts = run.resolve().parts
     below = parts[len(parts) - parts[::-1].index("runs") :] if "runs" in parts else ()
     return "_".join(below) or run.name

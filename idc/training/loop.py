@@ -20,7 +20,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -564,9 +564,7 @@ def train_stage(config: Config, resume: bool, replaced: Sequence[Path], sources:
     with ExitStack() as stack:
         if fabric.is_global_zero:
             check_loggers(config.logger)
-            runs, name = Path(config.runs), config.exp_name
-            busy = f"{runs / name} is being trained at this moment. Wait until that is done, or take another exp_name."
-            stack.enter_context(locked(runs / f".{name}.lock", busy))
+            stack.enter_context(alone(config))
             if state is None:
                 for folder in replaced:
                     empty_folder(folder)
@@ -590,6 +588,15 @@ def train_stage(config: Config, resume: bool, replaced: Sequence[Path], sources:
                 f"no space left on the disk in step {training.step}. The last state in {run} stays as it was; free some "
                 "space and continue with --resume."
             ) from error
+
+
+def alone(config: Config) -> AbstractContextManager[None]:
+    """One process at a time trains an experiment. Raises UserError on entry where another one does."""
+    runs, name = Path(config.runs), config.exp_name
+    busy = (
+        f"{runs / name} is being trained at this moment. Wait until that is done, or take another exp_name."
+    )
+    return locked(runs / f".{name}.lock", busy)
 
 
 def weights_before(config: Config) -> Path | None:

@@ -151,3 +151,14 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
             check=False,
         )
         assert ran.returncode == 2 and message in ran.stderr
+
+
+def test_cases_that_do_not_exist_neither_pass_nor_touch_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    for more in (["--check"], []):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", "cider", "--only", "nothing of this name", *more])
+        with pytest.raises(SystemExit, match=r"no case ran; none .* has “nothing of this name” in its name"):
+            command.main()
+    assert list(tmp_path.iterdir()) == []
