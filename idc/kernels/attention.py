@@ -5,7 +5,7 @@ random bits come from a seed that is kept. Memory then grows with the tokens and
 
 With weights W = softmax(Q K^T / sqrt(d)), dropout factors Z, context C = (W Z) V and a gradient dC:
 
-    dV = (W Z)^T dC,   dW = Z (dC V^T),   dS = W (dW - rowsum(dC C)),   dQ = dS K / sqrt(d),   dK = dS^T Q / sqrt(d)
+    dV = (W Z)^T dC,   dW = Z (dC V^T),   dS = W (dW - rowsum(W dW)),   dQ = dS K / sqrt(d),   dK = dS^T Q / sqrt(d)
 
 Dao et al. 2022 (FlashAttention), section 3, without its tiles along the keys.
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -47,7 +47,7 @@ def lean_attention(
 
 
 class Parts:
-    """The map of a call, part by part, the same each time it is gone through."""
+    """The map of a call, part by part, the same each time it is gone through; the heads of a part are one batch."""
 
     def __init__(self, query: Tensor, key: Tensor, mask: Tensor | None, dropout: float, seed: int):
         self.query, self.key, self.seed = query, key, seed
@@ -65,15 +65,14 @@ class Parts:
         return LEVELS / (LEVELS - self.dropped) if self.dropped < LEVELS else 0.0
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
-        """Samples, their weights (b, H, Lq, Lk), and 0 for what is dropped, 1 for what stays (None: everything)."""
+        """Samples, their weights (b H, Lq, Lk), and 0 for what is dropped, 1 for what stays (None: everything)."""
         generator = torch.Generator(self.query.device).manual_seed(self.seed)
         kept = None
         for start in range(0, len(self.query), self.step):
             part = slice(start, start + self.step)
-            query, key = self.query[part].contiguous(), self.key[part].contiguous()
-            scores = (query @ key.transpose(-2, -1)).to(self.dtype).mul_(self.scale)
+            scores = product(rows(self.query[part]), rows(self.key[part]).mT, self.scale).to(self.dtype)
             if self.mask is not None:
-                scores.masked_fill_(~self.mask[part], -math.inf)
+                scores.masked_fill_(~rows(self.mask[part]), -math.inf)
             weights = scores.softmax(-1)
             if self.dropped:
                 numbers = torch.empty(-(-weights.numel() // 4), dtype=torch.int64, device=weights.device)
@@ -84,8 +83,18 @@ class Parts:
             yield part, weights, kept
 
 
+def rows(x: Shaped[Tensor, "b H L d"]) -> Shaped[Tensor, "bH L d"]:
+    """The heads of all samples, one after the other, as fast products need them."""
+    return x.contiguous().flatten(0, 1)
+
+
+def product(a: Float[Tensor, "n i k"], b: Float[Tensor, "n k j"], factor: float) -> Float[Tensor, "n i j"]:
+    """factor a b"""
+    return torch.baddbmm(a.new_empty(()), a, b, beta=0, alpha=factor)
+
+
 class LeanAttention(torch.autograd.Function):
-    """Keeps queries, keys, values, the context and a seed."""
+    """Keeps queries, keys, values and a seed."""
 
     @staticmethod
     def forward(
@@ -93,36 +102,34 @@ class LeanAttention(torch.autograd.Function):
     ) -> Tensor:
         seed = int(torch.randint(2**62, ())) if dropout else 0
         parts = Parts(query, key, mask, dropout, seed)
-        batch, heads, rows, _ = query.shape
+        batch, heads, words, _ = query.shape
         # Laid out as the tokens that the heads are joined to, so that joining them copies nothing.
-        context = value.new_empty(batch, rows, heads, value.shape[-1]).transpose(1, 2)
+        context = value.new_empty(batch, words, heads, value.shape[-1]).transpose(1, 2)
         for part, weights, kept in parts:
             used = weights if kept is None else weights.mul_(kept)
-            torch.matmul(used.to(value.dtype), value[part].contiguous(), out=context[part])
-        if parts.dropped:
-            context.mul_(parts.boost)
-        ctx.save_for_backward(query, key, value, mask, context)
+            found = product(used.to(value.dtype), rows(value[part]), parts.boost)
+            context[part] = found.unflatten(0, (-1, heads))
+        ctx.save_for_backward(query, key, value, mask)
         ctx.dropout, ctx.seed = dropout, seed
         return context
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, mask, context = ctx.saved_tensors
+        query, key, value, mask = ctx.saved_tensors
         parts = Parts(query, key, mask, ctx.dropout, ctx.seed)
         for_query, for_key, for_value = (torch.empty_like(x) for x in (query, key, value))
+        heads = query.shape[1]
         for part, weights, kept in parts:
-            gradient = gradients[0][part].contiguous()
-            mean = (gradient * context[part]).sum(-1, keepdim=True, dtype=weights.dtype)
-            if kept is not None:
-                gradient = gradient * parts.boost
-            slope = (gradient @ value[part].transpose(-2, -1)).to(weights.dtype)
+            gradient = rows(gradients[0][part])
+            slope = product(gradient, rows(value[part]).mT, parts.boost).to(weights.dtype)
+            used = weights
             if kept is not None:
                 slope.mul_(kept)
-                kept.mul_(weights)
-            used = (weights if kept is None else kept).to(value.dtype)
-            for_value[part] = used.transpose(-2, -1) @ gradient
-            slope = slope.sub_(mean).mul_(weights).mul_(parts.scale).to(value.dtype)
-            for_query[part] = slope @ key[part].contiguous()
-            for_key[part] = slope.transpose(-2, -1) @ query[part].contiguous()
+                used = kept.mul_(weights)
+            found = product(used.to(value.dtype).mT, gradient, parts.boost)
+            for_value[part] = found.unflatten(0, (-1, heads))
+            slope = torch._softmax_backward_data(slope, weights, -1, weights.dtype).to(value.dtype)
+            for_query[part] = product(slope, rows(key[part]), parts.scale).unflatten(0, (-1, heads))
+            for_key[part] = product(slope.mT, rows(query[part]), parts.scale).unflatten(0, (-1, heads))
         return for_query, for_key, for_value, None, None
