@@ -153,7 +153,9 @@ class Scorer(nn.Module):
             )
         projected = self.project(with_coordinates(grid))  # (B, D, H, W)
         position = pieces.grid_encoding(self.column.weight, self.row.weight)  # (H, W, D)
-        return projected.permute(0, 2, 3, 1).add(position).flatten(1, 2)
+        return (position + projected.permute(0, 2, 3, 1)).flatten(
+            1, 2
+        )  # laid out as the position: row by row
 
     def forward(
         self,
