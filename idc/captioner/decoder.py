@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from idc.captioner.cache import LayerCache, Replay
 from idc.captioner.search import Special
 from idc.errors import UserError
-from idc.pieces.attention import causal_mask
+from idc.pieces.attention import CrossAttention, causal_mask
 from idc.pieces.chosen import pieces
+
+# Cross-attention, words (B, L, D) and a picture (B, N, D) to their context and, where it is known, the weights.
+Ask = Callable[[CrossAttention, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 
 class DecoderLayer(nn.Module):
@@ -24,7 +27,10 @@ class DecoderLayer(nn.Module):
 
     The last residual goes around h, not around c, as in the released code. Other layers look in the same order and
     differ in what they make of it: `after_words`, `after_picture`, `think`. hidden: width of h, `dim` if None.
+    ask: how words ask the picture; a fast twin may take its place.
     """
+
+    ask: Ask = staticmethod(CrossAttention.__call__)
 
     def __init__(self, dim: int, heads: int, dropout: float, hidden: int | None = None, eps: float = 1e-6):
         super().__init__()
@@ -60,7 +66,7 @@ class DecoderLayer(nn.Module):
     ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B H L N"] | None]:
         """What the layer makes of the words, and where each looked in the picture."""
         x = self.after_words(x, self.self_attention(x, mask))
-        context, weights = self.cross_attention(x, picture)
+        context, weights = self.ask(self.cross_attention, x, picture)
         return self.think(self.after_picture(x, context)), weights
 
     def remember(self, picture: Float[Tensor, "P N D"], captions: int, words: int) -> LayerCache:

@@ -15,11 +15,14 @@ from functools import cache, partial
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from idc.captioner.decoder import DecoderLayer
+from idc.kernels.absorbed import absorbed_cross_attention, pays
 from idc.kernels.attention import lean_attention
 from idc.kernels.matching import tiled_matching
-from idc.pieces.attention import attend
+from idc.pieces.attention import CrossAttention, MultiHeadAttention, attend
+from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.pieces.chosen import pieces
 from idc.pieces.matching import Matching, multi_head_token_matching
 
@@ -81,6 +84,27 @@ def attend_fast(
     if chosen(kernels, query.device) == "plain" or (kernels == "auto" and small):
         return attend(query, key, value, mask, dropout)
     return lean_attention(query, key, value, mask, dropout)
+
+
+def ask_fast(
+    kernels: str, attention: CrossAttention, x: Tensor, picture: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Cross-attention of words to a picture, absorbed where that means less work."""
+    few = pays(x.shape[1], picture.shape[1], x.shape[2], attention.heads)
+    if type(attention) is CrossAttention and few and chosen(kernels, x.device) != "plain":
+        return absorbed_cross_attention(attention, x, picture)
+    return attention(x, picture)
+
+
+def install(kernels: str, system: nn.Module) -> None:
+    """Let the attention of a system's parts be what `kernels` names. Raises ValueError for an unknown name."""
+    attend = choose_attend(kernels)
+    own = pieces.own.keys() & {"attention", "CrossAttention"}
+    for module in system.modules():
+        if isinstance(module, MultiHeadAttention | CrossModalBackwardReasoning):
+            module.attend = attend
+        elif isinstance(module, DecoderLayer) and kernels != "plain" and not own:
+            module.ask = partial(ask_fast, kernels)
 
 
 def check(kernels: str) -> None:

@@ -28,9 +28,9 @@ from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.files import atomic_write
-from idc.kernels import Kernels, choose_attend, choose_matching
+from idc.kernels import Kernels, choose_matching, install
 from idc.kernels.cbr import folded_reasoning, share_of_picture
-from idc.pieces.attention import MultiHeadAttention, Projected
+from idc.pieces.attention import Projected
 from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.pieces.chosen import pieces
 from idc.pieces.scorer import CrossViewLayer, Scorer
@@ -120,9 +120,7 @@ class ScorerCBR(System):
         )
         if self.cbr is not None and not config.train_cbr:
             self.cbr.requires_grad_(False)
-        for module in self.modules():
-            if isinstance(module, MultiHeadAttention | CrossModalBackwardReasoning):
-                module.attend = choose_attend(config.kernels)
+        install(config.kernels, self)
 
     @classmethod
     def build(

@@ -45,8 +45,9 @@ def losses_and_gradients(model: ScorerCBR, data: Batch) -> dict[str, torch.Tenso
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("name", ["auto", "tiled"])
 def test_a_step_is_that_of_the_plain_pieces(name: str, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Losses and the gradient of every parameter, also where attention is made in parts."""
+    """Losses and the gradient of every parameter, also where attention is made in parts and words ask without keys."""
     monkeypatch.setattr(kernels, "LARGE_MAP", 0)
+    monkeypatch.setattr(kernels, "pays", lambda *_: True)
     mine = losses_and_gradients(system(name), batch(shared))
     plain = losses_and_gradients(system("plain"), batch(shared))
     assert mine.keys() == plain.keys() and len(plain) > 40

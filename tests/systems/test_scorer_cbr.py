@@ -221,7 +221,7 @@ def test_logit_scales_are_clamped_after_a_step() -> None:
 
 def test_a_system_overfits_a_few_pairs() -> None:
     system = build()
-    optimizer = torch.optim.Adam(system.trained_parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(system.trained_parameters(), lr=0.005)
     data = batch(size=4)
     for _ in range(150):
         parts = system.losses(data)

@@ -25,8 +25,7 @@ from idc.data.batch import Batch, Pairs
 from idc.data.grids import extraction
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
-from idc.kernels import Kernels, choose_attend
-from idc.pieces.attention import MultiHeadAttention
+from idc.kernels import Kernels, install
 from idc.pieces.chosen import pieces
 from idc.systems.clip4idc.captioner import Captioner
 from idc.systems.clip4idc.clip import Plan, encode_text, load_clip
@@ -123,9 +122,7 @@ class CLIP4IDC(System):
             config.hidden,
             config.dropout,
         )
-        for module in self.modules():
-            if isinstance(module, MultiHeadAttention):
-                module.attend = choose_attend(config.kernels)
+        install(config.kernels, self)
         self.stage = "caption"
 
     @classmethod
