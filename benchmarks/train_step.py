@@ -6,9 +6,9 @@ Before anything is timed, the released parameters are copied over and the losses
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.harness import Case, Options
 from benchmarks.released import Released, new, ours, random_batch
+from idc.pieces.cbr import joint_loss
 
 GOAL = "P3"
 TITLE = "SCORER+CBR, a training step"
@@ -60,13 +61,14 @@ def prepare(variant: str, size: dict[str, Any], options: Options) -> Callable[[]
     optimizer = torch.optim.Adam(parameters, lr=2e-4)
     batch = random_batch(size["batch"], size.get("side", 14))
 
+    portions = (lambda batch: [partial(system.losses, batch)]) if variant == RELEASED else system.portions
+
     def step() -> None:
-        half = torch.autocast("cpu", torch.bfloat16) if variant == HALF else contextlib.nullcontext()
-        with half:
-            parts = system.losses(batch)
-            loss = torch.stack([WEIGHTS[name] * value for name, value in parts.items()]).sum()
         optimizer.zero_grad()
-        loss.backward()
+        for portion in portions(batch):
+            with torch.autocast("cpu", torch.bfloat16, enabled=variant == HALF):
+                loss = joint_loss(portion(), WEIGHTS)
+            loss.backward()
         optimizer.step()
 
     return step

@@ -7,13 +7,13 @@ L_cap, L_cv, L_cm = the losses "caption", "cross_view", "cross_modal", lambda_v 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import pickle
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,7 @@ from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.pieces.chosen import pieces
 from idc.pieces.scorer import CrossViewLayer, Scorer
 from idc.systems.negatives import across_processes, global_mean
+from idc.systems.portions import Portion, cut, rejoin
 from idc.systems.ranges import Count, Even, Part
 from idc.systems.system import Group, System, check_released
 
@@ -65,13 +66,25 @@ class ScorerCBRConfig:
     kernels: Kernels = "auto"
 
 
-@dataclasses.dataclass(frozen=True)
-class Before:
+class Before(NamedTuple):
     """The picture before: its tokens, the first layer's projections of them, and CBR's; None for what is not shared."""
 
     tokens: Float[Tensor, "B N D"]
-    projected: Projected | None
-    share: Float[Tensor, "B N D3"] | None
+    query: Float[Tensor, "B N D"] | None = None
+    key: Float[Tensor, "B N D"] | None = None
+    value: Float[Tensor, "B N D"] | None = None
+    share: Float[Tensor, "B N D3"] | None = None
+
+    @property
+    def projected(self) -> Projected | None:
+        if self.query is None or self.key is None or self.value is None:
+            return None
+        return self.query, self.key, self.value
+
+    def mapped(self, function: Callable[..., Tensor], *others: Before) -> Before:
+        """A function of every tensor, and of the same tensors of others."""
+        each = zip(self, *others, strict=True)
+        return Before(*(None if parts[0] is None else function(*parts) for parts in each))  # type: ignore[arg-type]
 
 
 class ScorerCBR(System):
@@ -145,6 +158,28 @@ class ScorerCBR(System):
         passes = self.pass_losses(change, first), self.pass_losses(no_change, second)
         return {name: (passes[0][name] + passes[1][name]) / 2 for name in passes[0]}
 
+    def portions(self, batch: Batch) -> tuple[Portion, ...]:
+        """A portion for each pass. What they share of the picture before is computed by the first."""
+        change, no_change = batch.change, batch.no_change
+        if no_change is None or no_change.before is not change.before:
+            passes = batch.passes()
+            return tuple(partial(self.share_of_losses, pairs, None, len(passes)) for pairs in passes)
+        before: list[Before] = []  # as the first portion made it, and as it used it
+
+        def first() -> dict[str, Tensor]:
+            whole = self.before(change.before)
+            before.extend([whole, whole.mapped(cut)])
+            return self.share_of_losses(change, before[1], 2)
+
+        def second() -> dict[str, Tensor]:
+            cut_off, whole = before.pop(), before.pop()
+            return self.share_of_losses(no_change, whole.mapped(rejoin, cut_off), 2)
+
+        return first, second
+
+    def share_of_losses(self, pairs: Pairs, before: Before | None, passes: int) -> dict[str, Tensor]:
+        return {name: part / passes for name, part in self.pass_losses(pairs, before).items()}
+
     @property
     def folds(self) -> bool:
         """Whether CBR's products are folded: the library's are, another CBR is called as it is."""
@@ -157,11 +192,9 @@ class ScorerCBR(System):
         layer = self.encoder.layers[0]
         own = "CrossViewLayer" in self.own
         shares = self.config.kernels != "plain" and not own and type(layer) is CrossViewLayer
-        return Before(
-            tokens,
-            layer.attention.project(tokens) if shares else None,
-            share_of_picture(self.cbr, tokens) if self.folds and self.cbr is not None else None,
-        )
+        query, key, value = layer.attention.project(tokens) if shares else (None, None, None)
+        share = share_of_picture(self.cbr, tokens) if self.folds and self.cbr is not None else None
+        return Before(tokens, query, key, value, share)
 
     def pass_losses(self, pairs: Pairs, before: Before | None = None) -> dict[str, Tensor]:
         """The loss parts of one pass, over change pairs or over no-change pairs."""

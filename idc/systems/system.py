@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from idc.captioner.search import Captions, Search
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
+from idc.systems.portions import Portion
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Group:
 class System(nn.Module, ABC):
     """One published method, assembled from pieces.
 
-    Before a stage of training the loop says `begin` and asks for `groups`. In every step it calls `losses` on a
-    batch, weights the parts by the configuration and steps; `after_step` then restores any constraint on the
-    parameters. Captioning is `caption`; a system that can find pairs by sentences offers `embed_pairs` and
-    `embed_words`.
+    Before a stage of training the loop says `begin` and asks for `groups`. In every step it takes the gradient of
+    `losses` of a batch, a portion after the other, its parts weighted by the configuration, and steps; `after_step` then
+    restores any constraint on the parameters. Captioning is `caption`; a system that can find pairs by sentences offers
+    `embed_pairs` and `embed_words`.
     """
 
     Config: ClassVar[type]
@@ -95,6 +97,10 @@ class System(nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The unweighted parts of the present stage's loss, each a scalar in nats."""
+
+    def portions(self, batch: Batch) -> tuple[Portion, ...]:
+        """`losses` in shares whose sum it is, to be computed in order; each is done with once its gradient is taken."""
+        return (partial(self.losses, batch),)
 
     def after_step(self) -> None:
         """Called after every optimiser step."""

@@ -38,6 +38,7 @@ from idc.errors import UserError
 from idc.files import atomic_write, disk_is_full, locked
 from idc.pieces.chosen import pieces
 from idc.systems import system_class
+from idc.systems.portions import Portion
 from idc.systems.system import Group, System
 from idc.training.checkpoint import (
     BEST,
@@ -76,10 +77,13 @@ class Interrupted(Exception):
 
 
 class Sealed:
-    """A batch that Fabric hands on as it is: it cannot look into frozen dataclasses."""
+    """A batch that Fabric hands on as it is: it cannot look into frozen dataclasses.
 
-    def __init__(self, batch: Batch):
-        self.batch = batch
+    portion: what is to be computed of it, None for all of its losses at once.
+    """
+
+    def __init__(self, batch: Batch, portion: Portion | None = None):
+        self.batch, self.portion = batch, portion
 
 
 class Losses(nn.Module):
@@ -90,7 +94,7 @@ class Losses(nn.Module):
         self.system = system
 
     def forward(self, sealed: Sealed) -> dict[str, Tensor]:
-        return self.system.losses(sealed.batch)
+        return self.system.losses(sealed.batch) if sealed.portion is None else sealed.portion()
 
 
 def learning_rate(optim: OptimConfig, step: int, steps: int, steps_per_epoch: int) -> float:
@@ -416,23 +420,13 @@ class Training:
         seed_everything(self.config.seed, self.step, self.fabric.global_rank)
         for group, factor in zip(self.plain_optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        parts = self.losses(Sealed(batch.to(self.fabric.device)))
-        weights = self.config.loss_weights
-        if unweighted := parts.keys() - weights.keys():
-            raise UserError(
-                f"the system gives the losses {', '.join(sorted(unweighted))}, for which loss_weights has no number; "
-                "its class must list them in loss_weights."
-            )
-        loss = pieces.joint_loss(parts, weights)
-        seen = torch.stack(
-            [*(part.detach().float() for part in parts.values()), loss.new_tensor(float(stop))]
-        )
+        self.optimizer.zero_grad()
+        parts = self.take_gradient(batch.to(self.fabric.device))
+        seen = torch.stack([*parts.values(), torch.tensor(float(stop), device=self.fabric.device)])
         *values, stopping = self.fabric.all_reduce(seen, reduce_op="mean").tolist()
         figures = dict(zip(parts, values, strict=True))
         if not all(map(math.isfinite, values)):
             raise self.not_finite(figures, batch)
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
         if self.config.optim.clip is not None:
             self.fabric.clip_gradients(
                 self.losses, self.optimizer, max_norm=self.config.optim.clip, error_if_nonfinite=False
@@ -440,10 +434,30 @@ class Training:
         self.optimizer.step()
         self.system.after_step()
         self.step += 1
+        weights = self.config.loss_weights
         figures["total"] = sum(weights[name] * value for name, value in figures.items())
         self.window = {name: self.window.get(name, 0.0) + value for name, value in figures.items()}
         self.waiting += 1
         return figures, stopping > 0
+
+    def take_gradient(self, batch: Batch) -> dict[str, Tensor]:
+        """Add the gradient of the weighted losses to that of the parameters, a portion at a time. Returns the loss parts."""
+        weights = self.config.loss_weights
+        # A compiler sees the same losses of other batches, and not other portions.
+        portions = (None,) if self.config.train.compile else self.system.portions(batch)
+        total: dict[str, Tensor] = {}
+        for number, portion in enumerate(portions, start=1):
+            # Processes meet once a step, on the way back of the last portion.
+            with self.fabric.no_backward_sync(self.losses, enabled=number < len(portions)):
+                parts = self.losses(Sealed(batch, portion))
+                if unweighted := parts.keys() - weights.keys():
+                    raise UserError(
+                        f"the system gives the losses {', '.join(sorted(unweighted))}, for which loss_weights has no "
+                        "number; its class must list them in loss_weights."
+                    )
+                self.fabric.backward(pieces.joint_loss(parts, weights))
+            total = {name: total.get(name, 0.0) + part.detach().float() for name, part in parts.items()}
+        return total
 
     def not_finite(self, figures: dict[str, float], batch: Batch) -> UserError:
         """What to tell when a loss is nan or infinite."""

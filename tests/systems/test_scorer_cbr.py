@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from idc.captioner.search import END, Search
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
+from idc.pieces.cbr import joint_loss
 from idc.systems.scorer_cbr import ScorerCBR, ScorerCBRConfig
 from tests.systems import literal_scorer as literal
 
@@ -207,6 +210,60 @@ def test_without_train_cbr_its_weights_stay_but_its_loss_shapes_the_rest() -> No
     system.losses(batch())["cross_modal"].backward()
     assert system.encoder.project.weight.grad is not None
     assert system.decoder.embed.weight.grad is not None
+
+
+@pytest.mark.parametrize("kernels", ["auto", "plain"])
+@pytest.mark.parametrize("kind", ["shared", "not shared", "no distractors"])
+def test_the_portions_add_up_to_the_losses(kind: str, kernels: str) -> None:
+    """Their values, and the gradients that are taken one after the other."""
+    system, data = build(kernels=kernels), batch(size=4)
+    assert data.no_change is not None
+    before = data.change.before if kind == "shared" else data.change.before.clone()
+    data = Batch(data.change, None if kind == "no distractors" else replace(data.no_change, before=before))
+
+    whole = system.losses(data)
+    joint_loss(whole, system.loss_weights).backward()
+    wanted = {name: parameter.grad for name, parameter in system.named_parameters()}
+    system.zero_grad()
+    portions = system.portions(data)
+    assert len(portions) == len(data.passes())
+    sums = dict.fromkeys(whole, 0.0)
+    for portion in portions:
+        parts = portion()
+        joint_loss(parts, system.loss_weights).backward()
+        sums = {name: total + parts[name].item() for name, total in sums.items()}
+
+    assert sums == pytest.approx({name: part.item() for name, part in whole.items()}, rel=1e-12)
+    assert len(wanted) > 40
+    for name, parameter in system.named_parameters():
+        torch.testing.assert_close(parameter.grad, wanted[name], rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_one_pass_at_a_time_is_kept_for_the_way_back() -> None:
+    """What the first portion kept is gone when the second is computed; the picture before is looked at once."""
+    system, data = build(), batch(size=4)
+    assert data.no_change is not None
+    data = Batch(data.change, replace(data.no_change, before=data.change.before))
+    looked: list[int] = []
+    tokens = system.encoder.tokens
+    system.encoder.tokens = lambda grid: [looked.append(1), tokens(grid)][1]  # type: ignore[method-assign]
+    first, second = system.portions(data)
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        kept.append(weakref.ref(x))
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        parts = first()
+    gone = len(kept)
+    assert sum(reference() is not None for reference in kept) > gone / 2
+    joint_loss(parts, system.loss_weights).backward()
+    del parts
+    left = sum(reference() is not None for reference in kept)
+    assert left < gone / 3, (left, gone)  # weights, and what the picture before keeps for the second
+    joint_loss(second(), system.loss_weights).backward()
+    assert len(looked) == 3
 
 
 def test_logit_scales_are_clamped_after_a_step() -> None:

@@ -49,7 +49,7 @@ def worker(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     part, both = slice(2 * rank, 2 * rank + 2), data()
     assert both.no_change is not None
-    mine = Batch(rows(both.change, part), rows(both.no_change, part))
+    mine = rows(both, part)
     for stage in STAGES:
         system = system_in(stage)
         wrapped = DistributedDataParallel(Losses(system), find_unused_parameters=True)
