@@ -97,7 +97,7 @@ def ask_fast(
 
 
 def install(kernels: str, system: nn.Module) -> None:
-    """Let the attention of a system's parts be what `kernels` names. Raises ValueError for an unknown name."""
+    """Let the parts of a system compute as `kernels` says. Raises ValueError for an unknown name."""
     attend = choose_attend(kernels)
     own = pieces.own.keys() & {"attention", "CrossAttention"}
     for module in system.modules():

@@ -101,19 +101,23 @@ def difference_tokens(
     return F.linear(torch.cat([before, after], dim=-1), weight, bias).relu()
 
 
+def coordinates(like: Float[Tensor, "B C H W"]) -> Float[Tensor, "2 H W"]:
+    """Where the cells of a grid are: x, then y, each 2 i / size - 1."""
+    height, width = like.shape[2:]
+    y = 2 * torch.arange(height, device=like.device, dtype=like.dtype) / height - 1
+    x = 2 * torch.arange(width, device=like.device, dtype=like.dtype) / width - 1
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+
+
 def with_coordinates(grid: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H W"]:
-    """The grid with two more channels, x then y, each 2 i / size - 1."""
-    batch, _, height, width = grid.shape
-    y = 2 * torch.arange(height, device=grid.device, dtype=grid.dtype) / height - 1
-    x = 2 * torch.arange(width, device=grid.device, dtype=grid.dtype) / width - 1
-    plane = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
-    return torch.cat([grid, plane.expand(batch, -1, -1, -1)], dim=1)
+    """The grid with two more channels, its `coordinates`."""
+    return torch.cat([grid, coordinates(grid).expand(len(grid), -1, -1, -1)], dim=1)
 
 
 class Scorer(nn.Module):
     """Two grids (B, C, H, W) to difference tokens (B, H W, D), row by row.
 
-    Project both grids by one 1x1 convolution and add a learned 2-D position; pass the cross-view layers;
+    Project both grids, with coordinates, by one 1x1 convolution and add a learned 2-D position; pass the cross-view layers;
     tokens = ReLU(Dropout(W [before' ; after'])). Only the last layer's similarities reach the loss, so
     only they are computed, and only when `match` is asked for.
 
@@ -151,11 +155,12 @@ class Scorer(nn.Module):
                 f"grids of shape {self.shape} (C, H, W) were expected, but {tuple(grid.shape[1:])} came; "
                 "the features belong to another backbone than the model"
             )
-        projected = self.project(with_coordinates(grid))  # (B, D, H, W)
+        # What the projection makes of the coordinates is the same in every grid, as the position is.
+        of_grid, of_place = self.project.weight.split([self.shape[0], 2], dim=1)
         position = pieces.grid_encoding(self.column.weight, self.row.weight)  # (H, W, D)
-        return (position + projected.permute(0, 2, 3, 1)).flatten(
-            1, 2
-        )  # laid out as the position: row by row
+        place = position + F.conv2d(coordinates(grid), of_place, self.project.bias).permute(1, 2, 0)
+        projected = F.conv2d(grid, of_grid).permute(0, 2, 3, 1)  # (B, H, W, D)
+        return (place + projected).flatten(1, 2)  # laid out as the place: row by row
 
     def forward(
         self,
