@@ -4,7 +4,7 @@ KERNELS, the one argument that chooses:
 
 auto         what is fastest here without changing a result by more than rounding
 plain        the pieces as they are read
-tiled        matching and attention a tile at a time
+tiled        matching and attention a tile at a time; few words ask a picture without its keys and values; CBR folded
 tiled-bf16   the same, with matching scores in bfloat16: near ties may be decided the other way
 """
 

@@ -27,12 +27,12 @@ class Rejoin(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, whole: Tensor, at: Tensor) -> Tensor:
-        ctx.at = at
+        ctx.save_for_backward(at)  # and not as an attribute, which would outlive the way back
         return whole.view_as(whole)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        left = ctx.at.grad
+        left = ctx.saved_tensors[0].grad
         return (gradients[0] if left is None else gradients[0] + left), None
 
 
