@@ -15,14 +15,12 @@ from functools import cache, partial
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from idc.captioner.decoder import DecoderLayer
 from idc.kernels.absorbed import absorbed_cross_attention, pays
 from idc.kernels.attention import lean_attention
 from idc.kernels.matching import tiled_matching
-from idc.pieces.attention import CrossAttention, MultiHeadAttention, attend
-from idc.pieces.cbr import CrossModalBackwardReasoning
+from idc.pieces.attention import CrossAttention, attend
 from idc.pieces.chosen import pieces
 from idc.pieces.matching import Matching, multi_head_token_matching
 
@@ -86,6 +84,14 @@ def attend_fast(
     return lean_attention(query, key, value, mask, dropout)
 
 
+def choose_ask(kernels: str) -> Any:
+    """How words ask a picture: (attention, words, picture) -> (context, weights). Raises ValueError for an unknown name."""
+    check(kernels)
+    if kernels == "plain" or pieces.own.keys() & {"attention", "CrossAttention"}:
+        return CrossAttention.__call__
+    return partial(ask_fast, kernels)
+
+
 def ask_fast(
     kernels: str, attention: CrossAttention, x: Tensor, picture: Tensor
 ) -> tuple[Tensor, Tensor | None]:
@@ -94,17 +100,6 @@ def ask_fast(
     if type(attention) is CrossAttention and few and chosen(kernels, x.device) != "plain":
         return absorbed_cross_attention(attention, x, picture)
     return attention(x, picture)
-
-
-def install(kernels: str, system: nn.Module) -> None:
-    """Let the parts of a system compute as `kernels` says. Raises ValueError for an unknown name."""
-    attend = choose_attend(kernels)
-    own = pieces.own.keys() & {"attention", "CrossAttention"}
-    for module in system.modules():
-        if isinstance(module, MultiHeadAttention | CrossModalBackwardReasoning):
-            module.attend = attend
-        elif isinstance(module, DecoderLayer) and kernels != "plain" and not own:
-            module.ask = partial(ask_fast, kernels)
 
 
 def check(kernels: str) -> None:

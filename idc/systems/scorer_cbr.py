@@ -28,7 +28,7 @@ from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
 from idc.files import atomic_write
-from idc.kernels import Kernels, choose_matching, install
+from idc.kernels import Kernels, choose_matching
 from idc.kernels.cbr import folded_reasoning, share_of_picture
 from idc.pieces.attention import Projected
 from idc.pieces.cbr import CrossModalBackwardReasoning
@@ -37,7 +37,7 @@ from idc.pieces.scorer import CrossViewLayer, Scorer
 from idc.systems.negatives import across_processes, global_mean
 from idc.systems.portions import Portion, cut, rejoin
 from idc.systems.ranges import Count, Even, Part
-from idc.systems.system import Group, System, check_released
+from idc.systems.system import Group, System, check_released, install
 
 log = logging.getLogger(__name__)
 LARGEST_LOGIT_SCALE = math.log(100)

@@ -12,10 +12,14 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from idc.captioner.decoder import DecoderLayer
 from idc.captioner.search import Captions, Search
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
+from idc.kernels import choose_ask, choose_attend
+from idc.pieces.attention import MultiHeadAttention
+from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.systems.portions import Portion
 
 
@@ -135,6 +139,16 @@ class System(nn.Module, ABC):
         return UserError(
             f"{type(self).__name__} has no retrieval: it cannot find pairs by sentences. Take a system that can."
         )
+
+
+def install(kernels: str, system: nn.Module) -> None:
+    """Let the parts of a system compute as `kernels` says, see `idc.kernels`. Raises ValueError for an unknown name."""
+    attend, ask = choose_attend(kernels), choose_ask(kernels)
+    for module in system.modules():
+        if isinstance(module, MultiHeadAttention | CrossModalBackwardReasoning):
+            module.attend = attend
+        elif isinstance(module, DecoderLayer):
+            module.ask = ask
 
 
 def check_released(path: str | Path) -> None:

@@ -10,6 +10,7 @@ from idc.captioner.decoder import DecoderLayer
 from idc.kernels.absorbed import absorbed_cross_attention, pays
 from idc.pieces.attention import CrossAttention
 from idc.pieces.chosen import pieces
+from idc.systems.system import install
 
 SHAPES = [(2, 3, 8, 12, 2), (1, 1, 5, 16, 4), (33, 5, 49, 24, 3)]  # B, L, N, D, H
 
@@ -60,7 +61,7 @@ def test_a_decoder_layer_asks_as_it_is_told(
     x, picture = torch.randn(3, words, 16), torch.randn(3, 30, 16)
     mask = torch.ones(3, 1, words, words, dtype=torch.bool)
     wanted, _ = layer(x, picture, mask)
-    kernels.install(name, layer)
+    install(name, layer)
     torch.testing.assert_close(layer(x, picture, mask)[0], wanted, rtol=1e-4, atol=1e-5)
     assert bool(calls) is absorbed
 
@@ -72,10 +73,10 @@ def test_another_attention_is_called_as_it_is(monkeypatch: pytest.MonkeyPatch) -
 
     layer = DecoderLayer(16, 2, 0.0)
     layer.cross_attention = Own(16, 2)
-    kernels.install("auto", layer)
+    install("auto", layer)
     found, _ = layer.ask(layer.cross_attention, torch.randn(3, 2, 16), torch.randn(3, 30, 16))
     assert (found == 7).all()
     monkeypatch.setitem(pieces.own, "attention", "def attention(): …")
     layer = DecoderLayer(16, 2, 0.0)
-    kernels.install("auto", layer)
-    assert "ask" not in vars(layer)
+    install("auto", layer)
+    assert layer.ask is CrossAttention.__call__

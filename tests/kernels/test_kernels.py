@@ -10,7 +10,7 @@ import torch
 import idc.kernels as kernels
 from idc.data.batch import Batch, Pairs
 from idc.data.vocabulary import Vocabulary
-from idc.kernels import KERNELS, choose_attend, choose_matching
+from idc.kernels import KERNELS, choose_ask, choose_attend, choose_matching
 from idc.pieces.attention import attend
 from idc.pieces.cbr import CrossModalBackwardReasoning
 from idc.systems.scorer_cbr import ScorerCBR, ScorerCBRConfig
@@ -122,6 +122,6 @@ def test_plain_is_the_piece_itself() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    for choose in (choose_attend, lambda name: choose_matching(name, 1, "joint")):
+    for choose in (choose_attend, choose_ask, lambda name: choose_matching(name, 1, "joint")):
         with pytest.raises(ValueError, match=f"{', '.join(KERNELS)}, not “fast”"):
             choose("fast")

@@ -25,7 +25,7 @@ from idc.data.batch import Batch, Pairs
 from idc.data.grids import extraction
 from idc.data.vocabulary import Vocabulary
 from idc.errors import UserError
-from idc.kernels import Kernels, install
+from idc.kernels import Kernels
 from idc.pieces.chosen import pieces
 from idc.systems.clip4idc.captioner import Captioner
 from idc.systems.clip4idc.clip import Plan, encode_text, load_clip
@@ -35,7 +35,7 @@ from idc.systems.clip4idc.released import from_released, to_released
 from idc.systems.clip4idc.vary import vary
 from idc.systems.negatives import gather, global_mean
 from idc.systems.ranges import Count, Index, NotNegative, Part
-from idc.systems.system import Group, Stage, System
+from idc.systems.system import Group, Stage, System, install
 
 LARGEST_LOGIT_SCALE = math.log(100)
 ENTRANCE = (  # what the published code freezes: how pictures and words enter CLIP
