@@ -61,8 +61,11 @@ def plot(result: dict[str, Any]) -> None:
     left.set(xlabel="batch size B", ylabel="seconds per step", title="Time")
     right.set(xlabel="tokens in the batch, B N", ylabel="memory of a step (MB)", title="Memory")
     left.set_xticks([16, 32, 64, 128], ["16", "32", "64", "128"])
-    left.minorticks_off()
+    left.set_yticks([0.3, 1, 3, 10, 30, 100], ["0.3", "1", "3", "10", "30", "100"])
+    right.set_xticks([1000, 3000, 10_000, 30_000], ["1,000", "3,000", "10,000", "30,000"])
+    right.set_yticks([200, 500, 1000, 2000, 5000], ["200", "500", "1,000", "2,000", "5,000"])
     for axes in (left, right):
+        axes.minorticks_off()
         axes.legend(frameon=False, loc="lower right")
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PLOT, dpi=110, metadata={"Description": fingerprint()})
