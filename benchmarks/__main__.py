@@ -2,7 +2,8 @@
 
 python -m benchmarks matching decode --size full [--released PATH]   # measure and write benchmarks/results/
 python -m benchmarks --check [--released PATH]                       # `make bench`: small sizes, against what is
-                                                                     # committed; exit code 1 below 0.8 of a ratio
+                                                                     # committed; exit code 1 below 0.8 of a ratio,
+                                                                     # measured twice
 """
 
 from __future__ import annotations
@@ -26,18 +27,29 @@ BENCHMARKS = (
 ALLOWED = 0.8  # of the committed ratio
 
 
-def fallen(benchmark: str, cases: list[dict]) -> list[str]:
-    """What is below the allowed share of the committed ratio, in words."""
+def fallen(benchmark: str, cases: list[dict]) -> dict[str, str]:
+    """The cases with a ratio below the allowed share of the committed one, and that in words."""
     committed = {case["case"]: case["ratios"] for case in stored(benchmark).get("small", {}).get("cases", [])}
-    lines = []
+    found: dict[str, str] = {}
     for case in cases:
-        if case["case"] not in committed:
-            lines.append(f"{benchmark}: {case['case']}: no ratio is committed for it")
+        name = case["case"]
+        if name not in committed:
+            found[name] = f"{benchmark}: {name}: no ratio is committed for it"
             continue
-        for name in case["goals"]:
-            now, then = case["ratios"][name], committed[case["case"]][name]
+        for measure in case["goals"]:
+            now, then = case["ratios"][measure], committed[name][measure]
             if now < ALLOWED * then:
-                lines.append(f"{benchmark}: {case['case']}: {name} {now:.2f}x, committed were {then:.2f}x")
+                found[name] = f"{benchmark}: {name}: {measure} {now:.2f}x, committed were {then:.2f}x"
+    return found
+
+
+def slower(benchmark: str, cases: list[dict], options: Options) -> list[str]:
+    """The cases that have fallen twice: one that did is measured again, the machine may have been busy with something."""
+    lines = []
+    for name, line in fallen(benchmark, cases).items():
+        print(f"{line}; measured again:", flush=True)
+        again = run(benchmark, "small", options, name)["cases"]
+        lines += [line for case, line in fallen(benchmark, again).items() if case == name]
     return lines
 
 
@@ -71,7 +83,7 @@ def main() -> None:
         result = run(name, arguments.size, options, arguments.only)
         ran += len(result["cases"])
         if arguments.check:
-            below += fallen(name, result["cases"])
+            below += slower(name, result["cases"], options)
         elif result["cases"]:
             store(name, arguments.size, result)
     if not ran:

@@ -92,7 +92,7 @@ def case(captions: int, share: float, goal: float | None) -> Case:
 
 
 CASES = {
-    "small": [case(300, 0.5, None)],
+    "small": [case(1000, 0.5, None)],
     "full": [
         case(4000, 0.5, 3.0),
         case(4000, 1.0, 1.7),

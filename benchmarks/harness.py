@@ -1,7 +1,7 @@
 """How a comparison is run: equality first, then every variant in processes of its own, in the order A B B A.
 
 Of the full size each of the four is a new process. Of the small one, which has to be quick, it is one for each variant,
-measured twice: most of the time would go into starting them.
+measured twice, and both prepare at the same time: most of the time would go into starting them.
 
 A benchmark is a module of this package with
 
@@ -10,8 +10,8 @@ A benchmark is a module of this package with
     check(options)  raises or exits when the variants do not agree; returns lines that say what was compared
     prepare(variant, size, options) -> work     `work()` is what gets timed
 
-Figures of a case: wall and CPU seconds of one `work()` (median of its repeats), the memory it took beyond what the
-process held before (`transient_mb`), and the peak of the process (`peak_mb`, Linux only).
+Figures of a case: wall and CPU seconds of one `work()` (median of its repeats, of more where it is short), the memory it
+took beyond what the process held before (`transient_mb`), and the peak of the process (`peak_mb`, Linux only).
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ from idc.files import atomic_write
 from idc.machine import machine as taken_on
 
 RESULTS = Path(__file__).resolve().parent / "results"
-ANSWER = "figures: "  # begins the line with which a process answers
+PREPARED, ANSWER = "prepared", "figures: "  # begin the lines with which a process answers
 MEASURES = ("wall_s", "cpu_s", "transient_mb", "peak_mb")
 PACKAGES = ("torch", "torchvision", "numpy", "mitsuba", "h5py", "pycocoevalcap")
+ENOUGH = 1.0  # seconds that are measured at least
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,15 @@ def reset_peak() -> None:
         clear.write_text("5")
 
 
-def measured(work: Callable[[], object], repeats: int) -> dict[str, float]:
-    """Median wall and CPU seconds after one warm-up, and what memory it took."""
+def measured(work: Callable[[], object], repeats: int, warm_up: bool = True) -> dict[str, float]:
+    """Median wall and CPU seconds, after one time that is not timed, and what memory it took."""
     gc.collect()
     reset_peak()
     before = memory_mb("VmRSS")
-    work()
+    if warm_up:
+        work()
     wall, cpu = [], []
-    for _ in range(repeats):
+    while len(wall) < repeats or sum(wall) < ENOUGH:
         begun, used = time.perf_counter(), time.process_time()
         work()
         wall.append(time.perf_counter() - begun)
@@ -130,13 +132,17 @@ class Child:
         self.errors.close()
 
     def measure(self) -> dict[str, float]:
-        assert self.process.stdin and self.process.stdout
-        with suppress(BrokenPipeError):  # it failed before it was asked
-            self.process.stdin.write("again\n")
-            self.process.stdin.flush()
+        assert self.process.stdin
+        self.process.stdin.write("again\n")
+        self.process.stdin.flush()
+        return json.loads(self.heard(ANSWER))
+
+    def heard(self, beginning: str) -> str:
+        """The rest of the next line that begins like this."""
+        assert self.process.stdout
         for line in self.process.stdout:
-            if line.startswith(ANSWER):
-                return json.loads(line.removeprefix(ANSWER))
+            if line.startswith(beginning):
+                return line.removeprefix(beginning)
         self.errors.seek(0)
         sys.exit(f"error: {self.name} failed:\n{self.errors.read()}")
 
@@ -144,6 +150,7 @@ class Child:
 def child(benchmark: str, variant: str, case: Case, options: Options) -> dict[str, float]:
     """The figures of one variant, from a process of its own."""
     with Child(benchmark, variant, case, options) as process:
+        process.heard(PREPARED)
         return process.measure()
 
 
@@ -158,9 +165,10 @@ def answer(task: dict[str, Any]) -> None:
     torch.set_num_threads(case.threads)
     options = Options(Path(task["released"]) if task["released"] else None)
     work = import_module(f"benchmarks.{task['benchmark']}").prepare(task["variant"], case.size, options)
+    print(PREPARED, flush=True)
     memory: dict[str, float] = {}
     for _ in sys.stdin:
-        figures = measured(work, case.repeats)
+        figures = measured(work, case.repeats, warm_up=not memory)
         memory = memory or {name: figures[name] for name in ("transient_mb", "peak_mb")}
         print(f"{ANSWER}{json.dumps(figures | memory)}", flush=True)
 
@@ -173,13 +181,13 @@ def measure_in_turn(
     runs: dict[str, list[dict[str, float]]] = {case.peer: [], case.ours: []}
     with ExitStack() as stack:
         children: dict[str, Child] = {}
+        if not anew:
+            children = {v: stack.enter_context(Child(benchmark, v, case, options)) for v in runs}
+        for process in children.values():
+            process.heard(PREPARED)
         for variant in order:
-            if anew:
-                runs[variant].append(child(benchmark, variant, case, options))
-                continue
-            if variant not in children:
-                children[variant] = stack.enter_context(Child(benchmark, variant, case, options))
-            runs[variant].append(children[variant].measure())
+            figures = children[variant].measure() if children else child(benchmark, variant, case, options)
+            runs[variant].append(figures)
     return runs
 
 

@@ -96,4 +96,4 @@ def cases(batch: int, repeats: int, full: bool) -> list[Case]:
     return result
 
 
-CASES = {"small": cases(4, 2, False), "full": cases(32, 1, True)}
+CASES = {"small": cases(4, 1, False), "full": cases(32, 1, True)}

@@ -112,12 +112,22 @@ def test_a_case_that_was_not_run_keeps_its_figures(tmp_path: Path, monkeypatch: 
     assert kept == {first: 1, second: 6}
 
 
-def test_a_ratio_that_fell_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ratio_that_fell_twice_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         command, "stored", lambda _: {"small": result(case("a", 10), case("b", 10), case("c", 10))}
     )
-    lines = command.fallen("x", [case("a", 7.9), case("b", 8.1), case("d", 99)])
-    assert lines == ["x: a: cpu_s 7.90x, committed were 10.00x", "x: d: no ratio is committed for it"]
+    first = [case("a", 7.9), case("b", 8.1), case("c", 1), case("d", 99)]
+    assert command.fallen("x", first) == {
+        "a": "x: a: cpu_s 7.90x, committed were 10.00x",
+        "c": "x: c: cpu_s 1.00x, committed were 10.00x",
+        "d": "x: d: no ratio is committed for it",
+    }
+    again = {"a": result(case("a", 7.8)), "c": result(case("c", 8.1)), "d": result(case("d", 99))}
+    monkeypatch.setattr(command, "run", lambda benchmark, size, options, only: again[only])
+    assert command.slower("x", first, Options()) == [
+        "x: a: cpu_s 7.80x, committed were 10.00x",
+        "x: d: no ratio is committed for it",
+    ]
 
 
 @pytest.mark.parametrize("name", command.BENCHMARKS)
