@@ -147,20 +147,21 @@ def test_the_plot_is_drawn_from_the_figures() -> None:
         assert picture.info["Description"] == scaling.fingerprint()
 
 
-def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
-    for arguments, message in (
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["nonsense"], "there is no benchmark nonsense; choose among matching"),
-        (["--released", str(tmp_path)], "models/SCORER.py is missing"),
+        (["--released", "."], "models/SCORER.py is missing"),
         (["--check", "--size", "full"], "--check works on the small size"),
-    ):
-        ran = subprocess.run(
-            [sys.executable, "-m", "benchmarks", *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 2 and message in ran.stderr
+    ],
+)
+def test_wrong_arguments_are_explained(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_cases_that_do_not_exist_neither_pass_nor_touch_a_file(
