@@ -39,7 +39,7 @@ from idc.evaluate import evaluate
 from idc.show import save_figure
 from idc.training.checkpoint import STATE, find_snapshot, load_system, read_best, snapshot_steps
 from idc.training.log import METRICS
-from idc.training.loop import Interrupted, alone
+from idc.training.loop import Interrupted, alone, train
 from tests.commands import caller
 from tests.tiny_world import make_world, write_config
 
@@ -366,6 +366,24 @@ def test_the_time_of_a_step_is_found_out_once(place: Path, monkeypatch: pytest.M
     assert budget.settings("a.yaml", Path("a.yaml"), ["train.accelerator=cpu"]) == first
     seconds = json.loads((place / "pilot/step_seconds.json").read_text(encoding="utf-8"))["a.yaml"]["caption"]
     assert f"train.steps={round(60 / seconds)}" in first
+
+
+def test_what_another_process_found_out_meanwhile_stays(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two commands with one --out: the second had its pilot at the same time and was the first to be done."""
+    theirs = {"a.yaml": {"caption": 0.25}, "b.yaml": {"caption": 0.5}}
+    (place / "pilot" / "pilot-theirs").mkdir(parents=True)  # of a third one, which still runs
+
+    def train_beside_another(config: Any) -> None:
+        train(config)
+        (place / "pilot" / "step_seconds.json").write_text(json.dumps(theirs), encoding="utf-8")
+
+    monkeypatch.setattr(compare, "train", train_beside_another)
+    settings = Budget(None, 1.0, place / "pilot").settings(
+        "a.yaml", Path("a.yaml"), ["train.accelerator=cpu"]
+    )
+    assert "train.steps=240" in settings
+    assert sorted(path.name for path in (place / "pilot").iterdir()) == ["pilot-theirs", "step_seconds.json"]
+    assert json.loads((place / "pilot" / "step_seconds.json").read_text(encoding="utf-8")) == theirs
 
 
 def test_without_a_budget_nothing_is_changed(tmp_path: Path) -> None:
