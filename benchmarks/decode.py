@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +78,11 @@ def prepare(variant: str, size: dict[str, Any], options: Options) -> Callable[[]
         if variant == "released, with encoder":
             return torch.no_grad()(lambda: released.caption(pairs))
         return torch.no_grad()(lambda: released.decoder.sample(tokens, sample_max=1))
-    system = lively(new("auto"))
+    system = lively(new("plain" if variant == "plain" else "auto"))
     with torch.no_grad():
         picture = system.encoder(pairs.before, pairs.after, match=False).tokens
     works: dict[str, Callable[[], object]] = {
-        "plain": partial(plain, lively(new("plain")), picture),
+        "plain": lambda: plain(system, picture),
         "greedy": lambda: search_captions(system.decoder, picture, Search()),
         "beam 5": lambda: search_captions(system.decoder, picture, Search("beam", beams=5)),
         "greedy, with encoder": lambda: system.caption(pairs, Search()),

@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks import __main__ as command
 from benchmarks import harness, scaling
-from benchmarks.harness import MEASURES, Case, Options, compare, run, store, stored
+from benchmarks.harness import ENOUGH, MEASURES, Case, Options, compare, measured, run, store, stored
+from tests.commands import caller
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,11 +68,23 @@ def test_a_comparison_runs_both_variants_in_their_own_processes(
     json.dumps(compared)
 
 
-def test_a_variant_that_fails_is_named() -> None:
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_variant_that_fails_is_named(anew: bool) -> None:
+    case = Case("broken", "no-such", "tiled", {"batch": 1, "tokens": 2, "dim": 3}, {})
     with pytest.raises(SystemExit, match=r"matching, broken: the variant no-such failed"):
-        compare(
-            "matching", Case("broken", "no-such", "tiled", {"batch": 1, "tokens": 2, "dim": 3}, {}), Options()
-        )
+        compare("matching", case, Options(), anew)
+
+
+@pytest.mark.parametrize(("warm_up", "more"), [(True, 1), (False, 0)])
+def test_short_work_is_measured_for_long_enough(
+    warm_up: bool, more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(10**6))  # every work takes a hundredth of a second
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: next(clock) / 100)
+    done: list[None] = []
+    figures = measured(lambda: done.append(None), 2, warm_up)
+    assert len(done) - more == pytest.approx(100 * ENOUGH, abs=1)
+    assert figures["wall_s"] == pytest.approx(0.01)
 
 
 def test_unequal_variants_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +135,8 @@ def test_a_ratio_that_fell_twice_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         "c": "x: c: cpu_s 1.00x, committed were 10.00x",
         "d": "x: d: no ratio is committed for it",
     }
+    both = case("a", 1) | {"goals": {"cpu_s": None, "peak_mb": 2.0}}
+    assert command.fallen("x", [both])["a"].count("1.00x, committed were 10.00x") == 2
     again = {"a": result(case("a", 7.8)), "c": result(case("c", 8.1)), "d": result(case("d", 99))}
     monkeypatch.setattr(command, "run", lambda benchmark, size, options, only: again[only])
     assert command.slower("x", first, Options()) == [
@@ -158,16 +173,17 @@ def test_the_plot_is_drawn_from_the_figures() -> None:
 def test_wrong_arguments_are_explained(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        command.main()
-    assert ended.value.code == 2 and message in capsys.readouterr().err
+    assert caller(command)(monkeypatch, *arguments) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_cases_that_do_not_exist_neither_pass_nor_touch_a_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    from benchmarks import cider
+
     monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    monkeypatch.setattr(cider, "check", lambda _: pytest.fail("there is nothing to check"))
     for more in (["--check"], []):
         monkeypatch.setattr(sys, "argv", ["benchmarks", "cider", "--only", "nothing of this name", *more])
         with pytest.raises(SystemExit, match=r"no case ran; none .* has “nothing of this name” in its name"):
