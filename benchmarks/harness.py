@@ -223,12 +223,17 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit of the working tree, marked where the tree differs from it."""
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude", "*"], capture_output=True, text=True, check=False,
-        cwd=RESULTS.parent,
-    )  # fmt: skip
-    return found.stdout.strip()
+    """The commit of the working tree, marked where the tree differs from it in more than the figures themselves."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], capture_output=True, text=True, check=False, cwd=RESULTS.parent
+        )
+        return done.stdout.strip()
+
+    figures = f":(exclude,top){RESULTS.parent.name}/{RESULTS.name}"
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", figures)
+    return git("describe", "--always", "--exclude", "*") + ("-dirty" if changed else "")
 
 
 def run(benchmark: str, size: str, options: Options, only: str = "") -> dict[str, Any]:
